@@ -1,0 +1,124 @@
+package inject
+
+import (
+	"fmt"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"floe/lib/stub"
+	"floe/lib/tracer"
+)
+
+// puppetOptions: newborns are traced from birth, and nobody outlives restore.
+const puppetOptions = tracer.OptExitKill | tracer.OptTraceFork | tracer.OptTraceVfork | tracer.OptTraceClone
+
+// puppetMask blocks every signal in a puppet but SIGTRAP, which its code ends
+// in: a forced signal that is blocked would lose its action.
+const puppetMask = ^uint64(1 << (unix.SIGTRAP - 1))
+
+// Seed is the first puppet: a process that waits, with the arena in it. All
+// others are its descendants. It has every descriptor of this process that is
+// not close-on-exec.
+type Seed struct {
+	TID    tracer.TID
+	Arena  *Arena
+	commit []byte
+}
+
+// NewSeed starts the first puppet.
+func NewSeed(p *tracer.Ptrace, a *Arena) (*Seed, error) {
+	prog, seedAt := stub.SpawnELF()
+	exe, err := memfd("floe-seed", prog)
+	if err != nil {
+		return nil, err
+	}
+	defer exe.Close()
+	shared, err := memfd("floe-commit", make([]byte, stub.PageSize))
+	if err != nil {
+		return nil, err
+	}
+	defer shared.Close()
+	// Not close-on-exec: the puppet maps it.
+	fd, err := unix.FcntlInt(shared.Fd(), unix.F_DUPFD, 0)
+	if err != nil {
+		return nil, fmt.Errorf("dup of the commit page: %w", err)
+	}
+	defer unix.Close(fd)
+	s := &Seed{Arena: a}
+	s.commit, err = unix.Mmap(fd, 0, stub.PageSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		return nil, fmt.Errorf("mmap of the commit page: %w", err)
+	}
+	pid, err := syscall.ForkExec(fmt.Sprintf("/proc/self/fd/%d", exe.Fd()), []string{"floe-seed"}, &syscall.ProcAttr{
+		Files: []uintptr{0, 1, 2},
+		// Between here and PTRACE_SEIZE nothing else would end it with us.
+		Sys: &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("start of the first puppet: %w", err)
+	}
+	s.TID = tracer.TID(pid)
+	if err := s.init(p, seedAt, fd); err != nil {
+		s.Kill(p)
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Seed) init(p *tracer.Ptrace, seedAt uint64, commitFD int) error {
+	if err := p.Seize(s.TID, puppetOptions); err != nil {
+		return err
+	}
+	if err := p.Interrupt(s.TID); err != nil {
+		return err
+	}
+	if err := awaitEventStop(p, s.TID); err != nil {
+		return err
+	}
+	if err := p.SetSigMask(s.TID, puppetMask); err != nil {
+		return err
+	}
+	if err := s.Arena.install(p, s.TID, seedAt, commitFD); err != nil {
+		return err
+	}
+	_, err := s.Arena.Run(p, s.TID, []stub.Call{{What: "close", Nr: unix.SYS_CLOSE, Args: []stub.Arg{stub.I(commitFD)}}})
+	return err
+}
+
+// Kill ends the first puppet and reaps it. The others don't depend on it.
+func (s *Seed) Kill(p *tracer.Ptrace) {
+	_ = unix.Kill(int(s.TID), unix.SIGKILL)
+	for {
+		if st, err := p.Wait(s.TID); err != nil || st.Gone() {
+			return
+		}
+	}
+}
+
+// awaitEventStop waits for a task to be in the stop that Interrupt or its
+// birth brings.
+func awaitEventStop(p *tracer.Ptrace, tid tracer.TID) error {
+	s, err := p.Wait(tid)
+	if err != nil {
+		return err
+	}
+	if s.Kind != tracer.EventStop {
+		return fmt.Errorf("task %d: %s instead of an event stop", tid, s)
+	}
+	return nil
+}
+
+func memfd(name string, contents []byte) (*os.File, error) {
+	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("memfd %s: %w", name, err)
+	}
+	f := os.NewFile(uintptr(fd), name)
+	if _, err := f.Write(contents); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("memfd %s: %w", name, err)
+	}
+	return f, nil
+}
