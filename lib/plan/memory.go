@@ -1,0 +1,198 @@
+package plan
+
+import (
+	"encoding/binary"
+	"fmt"
+	"path"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"floe/lib/record"
+	"floe/lib/stub"
+)
+
+// FDs gives restore's descriptors, as the puppets inherit them.
+type FDs interface {
+	File(fileID uint64, writable bool) (int, error) // a mapped file, an exe, a directory
+	Shmem(shmemID uint64) (int, error)              // a shared anonymous object
+	Open(openID uint64) (int, error)                // an open file description
+}
+
+// AddressSpace is what one Mm and its Vmas become.
+type AddressSpace struct {
+	Before []stub.Call // before the pages' contents are in
+	After  []stub.Call // once they are
+}
+
+// prctl(2) and madvise(2) numbers that x/sys lacks or spells otherwise.
+const (
+	prSetVMA         = 0x53564d41
+	prSetVMAAnonName = 0
+	mapDroppable     = 0x08
+	archMapVDSO64    = 0x2003
+)
+
+// advices are the VmFlags that madvise(2) sets.
+var advices = map[string]uint64{
+	"hg": unix.MADV_HUGEPAGE,
+	"nh": unix.MADV_NOHUGEPAGE,
+	"dc": unix.MADV_DONTFORK,
+	"dd": unix.MADV_DONTDUMP,
+	"wf": unix.MADV_WIPEONFORK,
+	"mg": unix.MADV_MERGEABLE,
+	"sr": unix.MADV_SEQUENTIAL,
+	"rr": unix.MADV_RANDOM,
+}
+
+// Memory plans an address space: everything but the arena goes, the vDSO and
+// all mappings come, each with its last protection. Contents of pages that
+// can't be written then are the loader's business, but for one case: private
+// memory that was writable once (VmFlag ac) must be mapped writable to be
+// accounted as it was.
+func Memory(mm *record.Mm, vmas []*record.Vma, vdso *record.Vdso, arena Span, fds FDs) (*AddressSpace, error) {
+	as := &AddressSpace{Before: clear(arena)}
+	if vdso != nil && len(vdso.Areas) > 0 {
+		as.Before = append(as.Before, stub.Call{
+			What: "mapping of the vDSO", Nr: unix.SYS_ARCH_PRCTL,
+			Args: []stub.Arg{stub.I(archMapVDSO64), stub.I(vdso.Areas[0].Start)},
+		})
+	}
+	for _, v := range vmas {
+		if err := as.add(v, fds); err != nil {
+			return nil, err
+		}
+	}
+	call, err := mmMap(mm, fds)
+	if err != nil {
+		return nil, err
+	}
+	as.Before = append(as.Before, call)
+	return as, nil
+}
+
+func clear(arena Span) []stub.Call {
+	unmap := func(from, to uint64) stub.Call {
+		return stub.Call{What: "munmap of floe's first program", Nr: unix.SYS_MUNMAP, Args: []stub.Arg{stub.I(from), stub.I(to - from)}}
+	}
+	return []stub.Call{unmap(0, arena.Start), unmap(arena.End, UserCeiling)}
+}
+
+func (as *AddressSpace) add(v *record.Vma, fds FDs) error {
+	if v.Kind == record.Vma_SPECIAL || v.Kind == record.Vma_VSYSCALL {
+		return nil
+	}
+	flags := map[string]bool{}
+	for _, f := range v.Flags {
+		flags[f] = true
+	}
+	what := fmt.Sprintf("%x-%x %s", v.Start, v.End, v.Name)
+	prot := uint64(v.Prot)
+	late := flags["ac"] && prot&unix.PROT_WRITE == 0 && private(v)
+	if late {
+		prot = unix.PROT_READ | unix.PROT_WRITE
+	}
+	fd, mapFlags, err := backing(v, flags, fds)
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	span := []stub.Arg{stub.I(v.Start), stub.I(v.End - v.Start)}
+	call := func(what string, nr uint64, args ...stub.Arg) stub.Call {
+		return stub.Call{What: what, Nr: nr, Args: append(span[:2:2], args...)}
+	}
+	as.Before = append(as.Before, call("mmap of "+what, unix.SYS_MMAP,
+		stub.I(prot), stub.I(mapFlags), stub.I(fd), stub.I(v.Offset)))
+	for _, f := range v.Flags {
+		if advice, ok := advices[f]; ok {
+			as.Before = append(as.Before, call("madvise of "+what, unix.SYS_MADVISE, stub.I(advice)))
+		}
+	}
+	if name, ok := anonName(v.Name); ok {
+		as.Before = append(as.Before, stub.Call{
+			What: "name of " + what, Nr: unix.SYS_PRCTL, MayFail: true, // a kernel without CONFIG_ANON_VMA_NAME
+			Args: []stub.Arg{stub.I(prSetVMA), stub.I(prSetVMAAnonName), span[0], span[1], stub.S(name)},
+		})
+	}
+	if late {
+		as.After = append(as.After, call("mprotect of "+what, unix.SYS_MPROTECT, stub.I(v.Prot)))
+	}
+	if flags["lo"] {
+		as.After = append(as.After, call("mlock of "+what, unix.SYS_MLOCK))
+	}
+	return nil
+}
+
+func private(v *record.Vma) bool {
+	return v.Kind == record.Vma_ANON_PRIVATE || v.Kind == record.Vma_FILE_PRIVATE
+}
+
+// backing is the descriptor (-1: none) and the MAP_* flags of a mapping.
+func backing(v *record.Vma, has map[string]bool, fds FDs) (fd int, flags int, err error) {
+	fd, flags = -1, unix.MAP_FIXED_NOREPLACE
+	if has["gd"] {
+		flags |= unix.MAP_GROWSDOWN
+	}
+	if has["nr"] {
+		flags |= unix.MAP_NORESERVE
+	}
+	switch v.Kind {
+	case record.Vma_ANON_PRIVATE:
+		flags |= unix.MAP_ANONYMOUS
+		if has["dp"] {
+			return fd, flags | mapDroppable, nil
+		}
+		return fd, flags | unix.MAP_PRIVATE, nil
+	case record.Vma_ANON_SHARED:
+		fd, err = fds.Shmem(v.ShmemId)
+		return fd, flags | unix.MAP_SHARED, err
+	case record.Vma_FILE_PRIVATE:
+		fd, err = fds.File(v.FileId, false)
+		return fd, flags | unix.MAP_PRIVATE, err
+	case record.Vma_FILE_SHARED:
+		fd, err = fds.File(v.FileId, v.MayProt&unix.PROT_WRITE != 0)
+		return fd, flags | unix.MAP_SHARED, err
+	}
+	return 0, 0, fmt.Errorf("mappings of kind %v can't be restored by this version", v.Kind)
+}
+
+// anonName takes the name out of "[anon:name]" or "[anon_shmem:name]".
+func anonName(s string) (string, bool) {
+	for _, p := range []string{"[anon:", "[anon_shmem:"} {
+		if rest, ok := strings.CutPrefix(s, p); ok {
+			return strings.CutSuffix(rest, "]")
+		}
+	}
+	return "", false
+}
+
+// struct prctl_mm_map of <linux/prctl.h>, bytes.
+const (
+	mmMapSize  = 104
+	mmMapAuxv  = 88
+	mmMapAuxSz = 96
+	mmMapExeFD = 100
+)
+
+func mmMap(mm *record.Mm, fds FDs) (stub.Call, error) {
+	exe, err := fds.File(mm.ExeFile, false)
+	if err != nil {
+		return stub.Call{}, fmt.Errorf("exe: %w", err)
+	}
+	b := make([]byte, mmMapSize, mmMapSize+len(mm.Auxv))
+	le := binary.LittleEndian
+	for i, v := range []uint64{mm.StartCode, mm.EndCode, mm.StartData, mm.EndData, mm.StartBrk, mm.Brk,
+		mm.StartStack, mm.ArgStart, mm.ArgEnd, mm.EnvStart, mm.EnvEnd} {
+		le.PutUint64(b[8*i:], v)
+	}
+	le.PutUint32(b[mmMapAuxSz:], uint32(len(mm.Auxv)))
+	le.PutUint32(b[mmMapExeFD:], uint32(exe))
+	return stub.Call{
+		What: "prctl(PR_SET_MM_MAP)", Nr: unix.SYS_PRCTL,
+		Args: []stub.Arg{stub.I(unix.PR_SET_MM), stub.I(unix.PR_SET_MM_MAP),
+			{Kind: stub.Data, Bytes: append(b, mm.Auxv...), Fixes: []stub.Fix{{At: mmMapAuxv, Plus: mmMapSize}}},
+			stub.I(mmMapSize), stub.I(0)},
+	}, nil
+}
+
+// BaseName is the last element of a file's path, for messages.
+func BaseName(f *record.File) string { return path.Base(string(f.GetPath())) }

@@ -1,0 +1,81 @@
+package plan
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"floe/lib/record"
+	"floe/lib/stub"
+)
+
+const sigSetSize = 8
+
+// siDrain bounds how many signals a puppet may have got while its tree was
+// made: one for each child that ended, and standard signals queue once.
+const siDrain = 4
+
+// Drain takes from a puppet's queues what came while its tree was made.
+func Drain() []stub.Call {
+	all := []byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}
+	call := stub.Call{
+		What: "sigtimedwait", Nr: unix.SYS_RT_SIGTIMEDWAIT, MayFail: true,
+		Args: []stub.Arg{stub.D(all), stub.I(0), stub.D(make([]byte, 16)), stub.I(sigSetSize)},
+	}
+	var calls []stub.Call
+	for range siDrain {
+		calls = append(calls, call)
+	}
+	return calls
+}
+
+// Actions plans the 64 signal actions.
+func Actions(list []*record.SigAction) []stub.Call {
+	var calls []stub.Call
+	for i, a := range list {
+		sig := i + 1
+		if sig == int(unix.SIGKILL) || sig == int(unix.SIGSTOP) {
+			continue
+		}
+		b := make([]byte, 0, 32)
+		for _, v := range []uint64{a.Handler, a.Flags, a.Restorer, a.Mask} {
+			b = binary.LittleEndian.AppendUint64(b, v)
+		}
+		calls = append(calls, stub.Call{
+			What: fmt.Sprintf("sigaction of signal %d", sig), Nr: unix.SYS_RT_SIGACTION,
+			Args: []stub.Arg{stub.I(sig), stub.D(b), stub.I(0), stub.I(sigSetSize)},
+		})
+	}
+	return calls
+}
+
+// Pending plans the queueing of pending signals: of thread tid, or of the
+// whole process pid when tid is 0. It must run in that thread, since only a
+// task itself may send itself any siginfo. A pending SIGSTOP is left out: a
+// task that was about to stop is restored as stopped.
+func Pending(pid, tid int32, list []*record.SigInfo) ([]stub.Call, error) {
+	var calls []stub.Call
+	for _, s := range list {
+		if len(s.Raw) < 16 {
+			return nil, fmt.Errorf("a pending signal has %d bytes of siginfo", len(s.Raw))
+		}
+		sig := binary.LittleEndian.Uint32(s.Raw)
+		switch {
+		case sig == 0 || sig > 64:
+			return nil, fmt.Errorf("signal %d is pending: there is no such signal", sig)
+		case sig == uint32(unix.SIGTRAP):
+			return nil, fmt.Errorf("a pending SIGTRAP can't be restored yet")
+		case sig == uint32(unix.SIGSTOP):
+			continue
+		}
+		c := stub.Call{What: fmt.Sprintf("queueing of signal %d", sig), Nr: unix.SYS_RT_SIGQUEUEINFO,
+			Args: []stub.Arg{stub.I(pid), stub.I(sig), stub.D(s.Raw)}}
+		if tid != 0 {
+			c.Nr = unix.SYS_RT_TGSIGQUEUEINFO
+			c.Args = append([]stub.Arg{stub.I(pid), stub.I(tid)}, c.Args[1:]...)
+		}
+		calls = append(calls, c)
+	}
+	return calls, nil
+}
