@@ -1,0 +1,90 @@
+package pages
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// memory is the address space of a frozen task, to be read. Many goroutines
+// may read at once, each with an iovecs of its own.
+type memory struct {
+	pid int // a task that has it
+
+	once sync.Once
+	mem  *os.File // /proc/PID/mem
+	err  error
+}
+
+// iovecs is scratch space for vectors, one a worker.
+type iovecs struct {
+	remote []unix.RemoteIovec
+}
+
+// set makes the remote vector of runs.
+func (v *iovecs) set(runs []Run) []unix.RemoteIovec {
+	v.remote = v.remote[:0]
+	for _, r := range runs {
+		v.remote = append(v.remote, unix.RemoteIovec{Base: uintptr(r.Addr), Len: int(r.Pages * PageSize)})
+	}
+	return v.remote
+}
+
+// read fills buf with the runs' bytes (at most BlockPages pages), by
+// process_vm_readv(2). What that may not read, since the protection forbids
+// it, it reads through /proc/PID/mem.
+func (m *memory) read(v *iovecs, runs []Run, buf []byte) error {
+	local := unix.Iovec{Base: &buf[0]}
+	local.SetLen(len(buf))
+	n, err := unix.ProcessVMReadv(m.pid, []unix.Iovec{local}, v.set(runs), 0)
+	if n == len(buf) {
+		return nil
+	}
+	if err != nil && !errors.Is(err, unix.EFAULT) {
+		return fmt.Errorf("task %d: read memory at %#x: %w", m.pid, runs[0].Addr, err)
+	}
+	return m.readForced(skipBytes(runs, max(n, 0)/PageSize), buf[max(n, 0)/PageSize*PageSize:])
+}
+
+// skipBytes is runs without their first pages.
+func skipBytes(runs []Run, pages int) []Run {
+	skip := uint64(pages)
+	for len(runs) > 0 && runs[0].Pages <= skip {
+		skip -= runs[0].Pages
+		runs = runs[1:]
+	}
+	if skip == 0 || len(runs) == 0 {
+		return runs
+	}
+	first := Run{runs[0].Addr + skip*PageSize, runs[0].Pages - skip}
+	return append([]Run{first}, runs[1:]...)
+}
+
+// readForced reads as a debugger does, whatever the protection says.
+func (m *memory) readForced(runs []Run, buf []byte) error {
+	m.once.Do(func() { m.mem, m.err = os.Open(fmt.Sprintf("/proc/%d/mem", m.pid)) })
+	if m.err != nil {
+		return fmt.Errorf("task %d: %w", m.pid, m.err)
+	}
+	for _, r := range runs {
+		n := int(r.Pages * PageSize)
+		if k, err := io.ReadFull(io.NewSectionReader(m.mem, int64(r.Addr), int64(n)), buf[:n]); err != nil {
+			return fmt.Errorf("task %d: page %#x can't be read (broken memory, or a kernel that forbids /proc/PID/mem to override protection): %w",
+				m.pid, r.Addr+uint64(k)/PageSize*PageSize, err)
+		}
+		buf = buf[n:]
+	}
+	return nil
+}
+
+// Close closes what was opened.
+func (m *memory) Close() error {
+	if m.mem == nil {
+		return nil
+	}
+	return m.mem.Close()
+}

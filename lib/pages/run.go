@@ -1,0 +1,32 @@
+package pages
+
+// Run is a range of whole pages: of an address space, or of a shared object
+// (Addr is then the offset in it).
+type Run struct {
+	Addr  uint64 // bytes, a multiple of PageSize
+	Pages uint64
+}
+
+// End is the first byte after the run.
+func (r Run) End() uint64 { return r.Addr + r.Pages*PageSize }
+
+// appendRun adds a run, joining it to the last one where they touch.
+func appendRun(runs []Run, r Run) []Run {
+	if r.Pages == 0 {
+		return runs
+	}
+	if n := len(runs); n > 0 && runs[n-1].End() == r.Addr {
+		runs[n-1].Pages += r.Pages
+		return runs
+	}
+	return append(runs, r)
+}
+
+// countPages is the number of pages in all runs.
+func countPages(runs []Run) uint64 {
+	var n uint64
+	for _, r := range runs {
+		n += r.Pages
+	}
+	return n
+}

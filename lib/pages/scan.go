@@ -1,0 +1,151 @@
+package pages
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"floe/lib/kabi"
+)
+
+// class is what a scan says of a page that is the task's own.
+type class uint8
+
+const (
+	classData  class = iota // has to be read
+	classZero               // mapped to the kernel's page of zeros
+	classGuard              // MADV_GUARD_INSTALL: no contents, an access is a fault
+)
+
+// extent is a run of pages of one class.
+type extent struct {
+	Run
+	class class
+}
+
+// scanner finds the pages of private mappings that have contents of their own:
+// present or swapped, and not a page of the file's. It asks the kernel with the
+// PAGEMAP_SCAN ioctl, which skips what is empty, and reads the pagemap where
+// the kernel has no such ioctl (before 6.7). A scanner is for one goroutine.
+type scanner struct {
+	f       *os.File // /proc/PID/pagemap
+	ioctl   bool
+	mask    uint64 // categories to be told
+	regions []kabi.PageRegion
+	entries []byte
+}
+
+// entriesAtOnce is how many pagemap entries are read at once: 32 MiB of memory.
+const entriesAtOnce = 8192
+
+func newScanner(pid int) (*scanner, error) {
+	f, err := os.Open(fmt.Sprintf("/proc/%d/pagemap", pid))
+	if err != nil {
+		return nil, fmt.Errorf("task %d: %w", pid, err)
+	}
+	return &scanner{f: f, ioctl: true, mask: kabi.PAGE_IS_PFNZERO | kabi.PAGE_IS_GUARD}, nil
+}
+
+func (s *scanner) Close() error { return s.f.Close() }
+
+// scan calls emit with the extents between start and end, in order.
+func (s *scanner) scan(start, end uint64, emit func(extent) error) error {
+	if s.ioctl {
+		next, err := s.scanIoctl(start, end, emit)
+		if !errors.Is(err, unix.ENOTTY) {
+			return err
+		}
+		s.ioctl, start = false, next
+	}
+	return s.scanEntries(start, end, emit)
+}
+
+// scanIoctl returns the address that it came to.
+func (s *scanner) scanIoctl(start, end uint64, emit func(extent) error) (uint64, error) {
+	if s.regions == nil {
+		s.regions = make([]kabi.PageRegion, 1024)
+	}
+	for start < end {
+		arg := kabi.PmScanArg{
+			Start: start, End: end,
+			CategoryInverted:  kabi.PAGE_IS_FILE,
+			CategoryMask:      kabi.PAGE_IS_FILE,
+			CategoryAnyofMask: kabi.PAGE_IS_PRESENT | kabi.PAGE_IS_SWAPPED,
+			ReturnMask:        s.mask,
+		}
+		n, err := pagemapScan(s.f, &arg, s.regions)
+		if err == unix.EINVAL && s.mask&kabi.PAGE_IS_GUARD != 0 {
+			s.mask &^= kabi.PAGE_IS_GUARD // a kernel that doesn't tell
+			continue
+		}
+		if err != nil {
+			return start, fmt.Errorf("%s: PAGEMAP_SCAN of %#x-%#x: %w", s.f.Name(), start, end, err)
+		}
+		for _, r := range s.regions[:n] {
+			e := extent{Run: Run{r.Start, (r.End - r.Start) / PageSize}}
+			switch {
+			case r.Categories&kabi.PAGE_IS_GUARD != 0:
+				e.class = classGuard
+			case r.Categories&kabi.PAGE_IS_PFNZERO != 0:
+				e.class = classZero
+			}
+			if err := emit(e); err != nil {
+				return start, err
+			}
+		}
+		if arg.WalkEnd <= start {
+			return start, fmt.Errorf("%s: PAGEMAP_SCAN of %#x-%#x does not advance", s.f.Name(), start, end)
+		}
+		start = arg.WalkEnd
+	}
+	return start, nil
+}
+
+// scanEntries reads the pagemap entry of every page.
+func (s *scanner) scanEntries(start, end uint64, emit func(extent) error) error {
+	if s.entries == nil {
+		s.entries = make([]byte, 8*entriesAtOnce)
+	}
+	var run extent
+	for start < end {
+		n := min((end-start)/PageSize, entriesAtOnce)
+		if _, err := s.f.ReadAt(s.entries[:8*n], int64(start/PageSize*8)); err != nil {
+			return fmt.Errorf("%s: entries of %#x-%#x: %w", s.f.Name(), start, end, err)
+		}
+		for i := uint64(0); i < n; i, start = i+1, start+PageSize {
+			entry := binary.LittleEndian.Uint64(s.entries[8*i:])
+			c, ok := classify(entry)
+			if !ok {
+				continue
+			}
+			if run.Pages > 0 && run.End() == start && run.class == c {
+				run.Pages++
+				continue
+			}
+			if run.Pages > 0 {
+				if err := emit(run); err != nil {
+					return err
+				}
+			}
+			run = extent{Run{start, 1}, c}
+		}
+	}
+	if run.Pages > 0 {
+		return emit(run)
+	}
+	return nil
+}
+
+// classify reads a pagemap entry; false if there is nothing to save.
+func classify(entry uint64) (class, bool) {
+	switch {
+	case entry&kabi.PM_GUARD_REGION != 0:
+		return classGuard, true
+	case entry&(kabi.PM_PRESENT|kabi.PM_SWAP) == 0, entry&kabi.PM_FILE != 0:
+		return 0, false
+	}
+	return classData, true
+}
