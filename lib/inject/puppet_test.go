@@ -80,4 +80,155 @@ func TestPuppetBecomesProcessWithThread(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = unix.Kill(int(pid), unix.SIGKILL)
+	_, _ = unix.Wait4(int(pid), nil, unix.WALL, nil)
+}
+
+// gateTree makes a root with one child and two threads, armed for release, in
+// a state that writes its pid to a pipe and exits.
+type gateTree struct {
+	seed  *Seed
+	arena *Arena
+	tids  []tracer.TID
+	final map[tracer.TID]*Final
+}
+
+// exitCode is a page of code of the test's own: write(fd, &byte, 1); exit_group.
+var exitCode = []byte{
+	0xb8, 1, 0, 0, 0, 0x0f, 0x05, // mov $1, %eax (write); syscall
+	0xb8, 60, 0, 0, 0, 0x31, 0xff, 0x0f, 0x05, // mov $60, %eax (exit); xor %edi, %edi; syscall
+	0xcc,
+}
+
+const codeAt = 0x40000000
+
+func makeGateTree(p *tracer.Ptrace, pid tracer.TID, fd int) (*gateTree, error) {
+	a := NewArena(0x20000000, 1<<20)
+	s, err := NewSeed(p, a)
+	if err != nil {
+		return nil, err
+	}
+	g := &gateTree{seed: s, arena: a, final: map[tracer.TID]*Final{}}
+	if err := a.Clone(p, s.TID, CloneArgs{TID: pid, Flags: unix.CLONE_PARENT}); err != nil {
+		return g, err
+	}
+	s.Kill(p)
+	if err := a.Clone(p, pid, CloneArgs{TID: pid + 1, ExitSignal: uint64(unix.SIGCHLD)}); err != nil {
+		return g, err
+	}
+	const thread = unix.CLONE_VM | unix.CLONE_THREAD | unix.CLONE_SIGHAND | unix.CLONE_FS | unix.CLONE_FILES
+	if err := a.Clone(p, pid, CloneArgs{TID: pid + 2, Flags: thread}, CloneArgs{TID: pid + 3, Flags: thread}); err != nil {
+		return g, err
+	}
+	g.tids = []tracer.TID{pid, pid + 1, pid + 2, pid + 3}
+	for _, tid := range g.tids[:2] {
+		if _, err := a.Run(p, tid, []stub.Call{
+			{What: "mmap", Nr: unix.SYS_MMAP, Args: []stub.Arg{stub.I(codeAt), stub.I(4096), stub.I(unix.PROT_READ | unix.PROT_EXEC),
+				stub.I(unix.MAP_PRIVATE | unix.MAP_ANONYMOUS | unix.MAP_FIXED), stub.I(-1), stub.I(0)}},
+		}); err != nil {
+			return g, err
+		}
+		m, err := tracer.OpenMem(tid)
+		if err != nil {
+			return g, err
+		}
+		if err := m.Write(codeAt, exitCode); err != nil {
+			return g, err
+		}
+		m.Close()
+	}
+	slots := map[tracer.TID]int{pid: 0, pid + 1: 0, pid + 2: 1, pid + 3: 2}
+	for _, tid := range g.tids {
+		x, err := p.GetXState(tid)
+		if err != nil {
+			return g, err
+		}
+		regs := baseRegs()
+		regs.Rip, regs.Rdi, regs.Rsi, regs.Rdx = codeAt, uint64(fd), codeAt, 1
+		f := &Final{Regs: regs, Resumed: regs, XState: x, XCR0: 0x7}
+		g.final[tid] = f
+		if err := a.Arm(p, tid, slots[tid], f); err != nil {
+			return g, err
+		}
+	}
+	return g, nil
+}
+
+// TestGate lets the tracer go at each stage of a release: every thread must
+// come through, or none.
+func TestGate(t *testing.T) {
+	needRoot(t)
+	// Orphans come to us to be reaped: their ids must be free for the next.
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		t.Fatal(err)
+	}
+	for _, stage := range []string{"armed", "half disarmed", "disarmed", "committed", "half settled", "settled"} {
+		t.Run(stage, func(t *testing.T) {
+			var pipe [2]int
+			if err := unix.Pipe2(pipe[:], 0); err != nil {
+				t.Fatal(err)
+			}
+			defer unix.Close(pipe[0])
+			tr := tracer.New()
+			err := tr.Do(func(p *tracer.Ptrace) error {
+				g, err := makeGateTree(p, freePID(t), pipe[1])
+				if err != nil {
+					return err
+				}
+				return g.advance(p, stage)
+			})
+			unix.Close(pipe[1])
+			tr.Close() // the thread ends, as it would with a killed restore
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := 0
+			if strings.Contains(stage, "commit") || strings.Contains(stage, "settled") {
+				want = 4
+			}
+			b := make([]byte, 16)
+			got := 0
+			for {
+				n, err := unix.Read(pipe[0], b)
+				if err == unix.EINTR {
+					continue
+				}
+				if n <= 0 {
+					break
+				}
+				got += n
+			}
+			if got != want {
+				t.Errorf("%d of 4 threads came through, want %d", got, want)
+			}
+			for { // the root is ours to reap
+				if _, err := unix.Wait4(-1, nil, unix.WALL, nil); err != nil {
+					break
+				}
+			}
+		})
+	}
+}
+
+func (g *gateTree) advance(p *tracer.Ptrace, stage string) error {
+	for i, tid := range g.tids {
+		if stage == "armed" || stage == "half disarmed" && i == 2 {
+			return nil
+		}
+		if err := Disarm(p, tid); err != nil {
+			return err
+		}
+	}
+	if stage == "disarmed" {
+		return nil
+	}
+	g.seed.Commit()
+	for i, tid := range g.tids {
+		if stage == "committed" || stage == "half settled" && i == 2 {
+			return nil
+		}
+		if err := Settle(p, tid, g.final[tid]); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -16,7 +16,10 @@ const puppetOptions = tracer.OptExitKill | tracer.OptTraceFork | tracer.OptTrace
 
 // puppetMask blocks every signal in a puppet but SIGTRAP, which its code ends
 // in: a forced signal that is blocked would lose its action.
-const puppetMask = ^uint64(1 << (unix.SIGTRAP - 1))
+const (
+	trapSignal = unix.SIGTRAP
+	puppetMask = ^uint64(1 << (trapSignal - 1))
+)
 
 // Seed is the first puppet: a process that waits, with the arena in it. All
 // others are its descendants. It has every descriptor of this process that is

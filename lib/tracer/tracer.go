@@ -52,8 +52,17 @@ func New() *Tracer {
 
 func (t *Tracer) loop(ready chan struct{}) {
 	// Never unlocked: the thread ends with the goroutine, and what is still
-	// attached is detached (or killed, with OptExitKill) by the kernel.
+	// attached is detached (or killed, with OptExitKill) by the kernel. The
+	// runtime never ends the process's first thread, so that one won't do.
 	runtime.LockOSThread()
+	if unix.Gettid() == unix.Getpid() {
+		defer runtime.UnlockOSThread()
+		other := make(chan struct{})
+		go t.loop(other)
+		<-other
+		close(ready)
+		return
+	}
 	t.tid = unix.Gettid()
 	close(ready)
 	p := &Ptrace{t: t}
