@@ -79,7 +79,7 @@ func TestPuppetBecomesProcessWithThread(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = unix.Kill(int(pid), unix.SIGKILL)
+	tr.Close() // kills it
 	_, _ = unix.Wait4(int(pid), nil, unix.WALL, nil)
 }
 

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 )
@@ -15,9 +16,25 @@ import (
 type memory struct {
 	pid int // a task that has it
 
+	refs atomic.Int64
 	once sync.Once
 	mem  *os.File // /proc/PID/mem
 	err  error
+}
+
+func newMemory(pid int) *memory {
+	m := &memory{pid: pid}
+	m.refs.Store(1)
+	return m
+}
+
+func (m *memory) hold() { m.refs.Add(1) }
+
+// done closes what was opened when nothing refers to it any more.
+func (m *memory) done() {
+	if m.refs.Add(-1) == 0 && m.mem != nil {
+		m.mem.Close()
+	}
 }
 
 // iovecs is scratch space for vectors, one a worker.
@@ -79,12 +96,4 @@ func (m *memory) readForced(runs []Run, buf []byte) error {
 		buf = buf[n:]
 	}
 	return nil
-}
-
-// Close closes what was opened.
-func (m *memory) Close() error {
-	if m.mem == nil {
-		return nil
-	}
-	return m.mem.Close()
 }
