@@ -1,0 +1,220 @@
+package record
+
+import (
+	"bufio"
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"io"
+
+	"google.golang.org/protobuf/proto"
+)
+
+// Writer writes a stream. It is not safe for concurrent use.
+type Writer struct {
+	w      *bufio.Writer
+	off    int64
+	crc    uint32 // over everything but payloads
+	frames uint64
+	own    tally // of the stage that writes
+}
+
+type tally struct {
+	records, bytes uint64
+	crc            uint32
+}
+
+func (t *tally) add(frame []byte, payload uint64) {
+	t.records++
+	t.bytes += uint64(len(frame)) + payload
+	t.crc = crc32.Update(t.crc, castagnoli, frame)
+}
+
+const writeBuffer = 64 << 10
+
+// NewWriter writes to w; the magic comes with the first frame.
+func NewWriter(w io.Writer) *Writer { return &Writer{w: bufio.NewWriterSize(w, writeBuffer)} }
+
+// Offset is where the next frame will start, bytes from the stream's start.
+func (w *Writer) Offset() int64 {
+	if w.off == 0 {
+		return magicLen
+	}
+	return w.off
+}
+
+func (w *Writer) start() error {
+	if w.off != 0 {
+		return nil
+	}
+	w.off = magicLen
+	w.crc = crc32.Update(0, castagnoli, magic[:])
+	_, err := w.w.Write(magic[:])
+	return err
+}
+
+func (w *Writer) write(frame, payload []byte) error {
+	if err := w.account(frame, uint64(len(payload))); err != nil {
+		return err
+	}
+	if _, err := w.w.Write(frame); err != nil {
+		return err
+	}
+	_, err := w.w.Write(payload)
+	return err
+}
+
+func (w *Writer) account(frame []byte, payload uint64) error {
+	if err := w.start(); err != nil {
+		return err
+	}
+	w.frames++
+	w.off += int64(len(frame)) + int64(payload)
+	w.crc = crc32.Update(w.crc, castagnoli, frame)
+	return nil
+}
+
+// Pass writes a frame of an upstream stage as it came.
+func (w *Writer) Pass(f *Frame, payload []byte) error { return w.write(f.Raw, payload) }
+
+// Add writes a record of this stage's own, with its payload.
+func (w *Writer) Add(rec *Record, payload []byte) error {
+	rec.PayloadLen = uint64(len(payload))
+	rec.PayloadCrc32C = 0
+	if len(payload) > 0 {
+		rec.PayloadCrc32C = Checksum(payload)
+	}
+	frame, err := Marshal(rec)
+	if err != nil {
+		return err
+	}
+	w.own.add(frame, uint64(len(payload)))
+	return w.write(frame, payload)
+}
+
+// AddAligned is Add with the payload at a multiple of align in the stream.
+func (w *Writer) AddAligned(rec *Record, payload []byte, align int) error {
+	frame, _, err := w.FrameFor(rec, len(payload), Checksum(payload), align)
+	if err != nil {
+		return err
+	}
+	if _, err := w.w.Write(frame); err != nil {
+		return err
+	}
+	_, err = w.w.Write(payload)
+	return err
+}
+
+// FrameFor accounts for an own record and a payload of n bytes at the current
+// offset, as Add does, but leaves it to the caller to write both: the frame at
+// the offset that Offset gave before, the payload at payloadOffset. Flush
+// first. align of 1 or less: no alignment.
+func (w *Writer) FrameFor(rec *Record, n int, crc uint32, align int) (frame []byte, payloadOffset int64, err error) {
+	rec.PayloadLen, rec.PayloadCrc32C, rec.Pad = uint64(n), crc, nil
+	if n == 0 {
+		rec.PayloadCrc32C = 0
+	}
+	if err := w.start(); err != nil {
+		return nil, 0, err
+	}
+	if frame, err = Marshal(rec); err != nil {
+		return nil, 0, err
+	}
+	if align > 1 && n > 0 {
+		if frame, err = w.pad(rec, frame, align); err != nil {
+			return nil, 0, err
+		}
+	}
+	w.own.add(frame, uint64(n))
+	if err := w.account(frame, uint64(n)); err != nil {
+		return nil, 0, err
+	}
+	return frame, w.off - int64(n), nil
+}
+
+// padOverhead is the most that a pad adds to a frame beyond its own bytes: its
+// tag, its length, and a longer length of the record.
+const padOverhead = 8
+
+// pad fills rec.Pad so that the frame ends on a multiple of align.
+func (w *Writer) pad(rec *Record, frame []byte, align int) ([]byte, error) {
+	over := int((w.off + int64(len(frame))) % int64(align))
+	if over == 0 {
+		return frame, nil
+	}
+	need := align - over
+	if need < padOverhead {
+		need += align
+	}
+	for k := need; k >= need-padOverhead; k-- {
+		rec.Pad = make([]byte, k)
+		frame, err := Marshal(rec)
+		if err != nil {
+			return nil, err
+		}
+		if (w.off+int64(len(frame)))%int64(align) == 0 {
+			return frame, nil
+		}
+	}
+	return nil, fmt.Errorf("record: no pad aligns a payload to %d bytes", align)
+}
+
+// EndStage closes what stage added.
+func (w *Writer) EndStage(stage, version string) error {
+	rec := &Record{Body: &Record_EndStage{&EndStage{Stage: stage, Records: w.own.records, Bytes: w.own.bytes, Crc32C: w.own.crc, ToolVersion: version}}}
+	w.own = tally{}
+	frame, err := Marshal(rec)
+	if err != nil {
+		return err
+	}
+	return w.write(frame, nil)
+}
+
+// Mark tells the next stage that its input is complete, and flushes. It is not
+// part of the stream.
+func (w *Writer) Mark() error {
+	frame, err := Marshal(&Record{Body: &Record_Mark{&Mark{}}})
+	if err != nil {
+		return err
+	}
+	if err := w.start(); err != nil {
+		return err
+	}
+	if _, err := w.w.Write(frame); err != nil {
+		return err
+	}
+	return w.Flush()
+}
+
+// End writes the index and the end record, and flushes.
+func (w *Writer) End(index *Index) error {
+	at := uint64(w.Offset())
+	frame, err := Marshal(&Record{Body: &Record_Index{index}})
+	if err != nil {
+		return err
+	}
+	if err := w.write(frame, nil); err != nil {
+		return err
+	}
+	frame, err = Marshal(&Record{Body: &Record_End{&End{Records: w.frames, Bytes: uint64(w.off), IndexOffset: at, Crc32C: w.crc}}})
+	if err != nil {
+		return err
+	}
+	if err := w.write(frame, nil); err != nil {
+		return err
+	}
+	return w.Flush()
+}
+
+// Flush writes out what is buffered.
+func (w *Writer) Flush() error { return w.w.Flush() }
+
+// Marshal is the frame of a record: its length, and it.
+func Marshal(rec *Record) ([]byte, error) {
+	n := proto.Size(rec)
+	if n > MaxRecord {
+		return nil, fmt.Errorf("record of %d bytes: %w", n, ErrTooLarge)
+	}
+	b := binary.AppendUvarint(make([]byte, 0, n+binary.MaxVarintLen32), uint64(n))
+	return proto.MarshalOptions{Deterministic: true}.MarshalAppend(b, rec)
+}
