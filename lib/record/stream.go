@@ -3,6 +3,8 @@ package record
 import (
 	"errors"
 	"hash/crc32"
+
+	"google.golang.org/protobuf/proto"
 )
 
 // Magic and version: the first eight bytes of a stream.
@@ -31,3 +33,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // Checksum is the CRC-32C of b.
 func Checksum(b []byte) uint32 { return crc32.Checksum(b, castagnoli) }
+
+// Size is the bytes that a record takes in a stream, less its length prefix
+// and payload.
+func Size(rec *Record) int { return proto.Size(rec) }
