@@ -64,11 +64,11 @@ func (m *memory) read(v *iovecs, runs []Run, buf []byte) error {
 	if err != nil && !errors.Is(err, unix.EFAULT) {
 		return fmt.Errorf("task %d: read memory at %#x: %w", m.pid, runs[0].Addr, err)
 	}
-	return m.readForced(skipBytes(runs, max(n, 0)/PageSize), buf[max(n, 0)/PageSize*PageSize:])
+	return m.readForced(skipPages(runs, max(n, 0)/PageSize), buf[max(n, 0)/PageSize*PageSize:])
 }
 
-// skipBytes is runs without their first pages.
-func skipBytes(runs []Run, pages int) []Run {
+// skipPages is runs without their first pages.
+func skipPages(runs []Run, pages int) []Run {
 	skip := uint64(pages)
 	for len(runs) > 0 && runs[0].Pages <= skip {
 		skip -= runs[0].Pages

@@ -1,0 +1,122 @@
+package pages
+
+import (
+	"fmt"
+	"slices"
+	"sort"
+
+	"floe/lib/record"
+)
+
+// maxPage is the highest page number of a user address space of 57 bits; runs
+// past it can't be meant.
+const maxPage = 1 << (57 - 12)
+
+// Layout is where pages of an image may go, and no other place: the private
+// vmas of each address space that have contents to be restored, and the
+// shared objects.
+type Layout struct {
+	vmas   map[uint64][]*record.Vma // by mm_id, sorted
+	shared map[uint64]uint64        // bytes, by shmem_id
+}
+
+// NewLayout is a layout in which nothing may go anywhere yet.
+func NewLayout() *Layout {
+	return &Layout{vmas: map[uint64][]*record.Vma{}, shared: map[uint64]uint64{}}
+}
+
+// Add notes the vmas of one address space, sorted by address.
+func (l *Layout) Add(mm uint64, vmas []*record.Vma) {
+	for _, v := range vmas {
+		if v.Kind == record.Vma_ANON_SHARED {
+			l.shared[v.ShmemId] = max(l.shared[v.ShmemId], v.ShmemSize, v.Offset+v.End-v.Start)
+		}
+		if saves(v) {
+			l.vmas[mm] = append(l.vmas[mm], v)
+		}
+	}
+}
+
+// check tells whether a Pages record, whose payload has n bytes, is sound, and
+// whether all its runs lie where contents may go.
+func (l *Layout) check(p *record.Pages, n uint64) error {
+	var total uint64
+	for _, r := range p.Runs {
+		if r.GetVaddr()%PageSize != 0 || r.GetPages() == 0 || r.GetPages() > maxPage || r.GetVaddr()/PageSize > maxPage {
+			return fmt.Errorf("pages record of mm %d: impossible run of %d pages at %#x", p.MmId, r.GetPages(), r.GetVaddr())
+		}
+		if total += r.Pages; total > maxPage {
+			return fmt.Errorf("pages record of mm %d: more pages than there can be", p.MmId)
+		}
+		if err := l.checkRun(p, Run{r.Vaddr, r.Pages}); err != nil {
+			return err
+		}
+	}
+	return checkPayload(p, total, n)
+}
+
+func checkPayload(p *record.Pages, pages, n uint64) error {
+	ok := false
+	switch p.Encoding {
+	case record.Pages_RAW:
+		ok = pages <= BlockPages && n == pages*PageSize
+	case record.Pages_LZ4:
+		ok = pages <= BlockPages && n > 0 && n < pages*PageSize
+	case record.Pages_ZERO, record.Pages_GUARD:
+		ok = n == 0
+	default:
+		return fmt.Errorf("pages record of mm %d: unknown encoding %d: made by a later version of floe?", p.MmId, p.Encoding)
+	}
+	if !ok {
+		return fmt.Errorf("pages record of mm %d: payload of %d bytes for %d pages, encoding %v", p.MmId, n, pages, p.Encoding)
+	}
+	return nil
+}
+
+func (l *Layout) checkRun(p *record.Pages, r Run) error {
+	if p.MmId == 0 {
+		if size, ok := l.shared[p.ShmemId]; !ok || r.End() > (size+PageSize-1)/PageSize*PageSize {
+			return fmt.Errorf("pages record of shared memory %d: %d pages at offset %#x, which it doesn't have", p.ShmemId, r.Pages, r.Addr)
+		}
+		return nil
+	}
+	if p.ShmemId != 0 {
+		return fmt.Errorf("pages record of mm %d and shared memory %d: it can only be of one", p.MmId, p.ShmemId)
+	}
+	at := r.Addr
+	l.within(p.MmId, r, func(_ *record.Vma, part Run) error {
+		if part.Addr == at {
+			at = part.End()
+		}
+		return nil
+	})
+	if at != r.End() {
+		return fmt.Errorf("pages record of mm %d: no private mapping with contents at %#x", p.MmId, at)
+	}
+	return nil
+}
+
+// within calls f with every vma that has part of the run, and the part.
+func (l *Layout) within(mm uint64, r Run, f func(*record.Vma, Run) error) error {
+	vmas := l.vmas[mm]
+	first := sort.Search(len(vmas), func(i int) bool { return vmas[i].End > r.Addr })
+	for _, v := range vmas[first:] {
+		from, to := max(v.Start, r.Addr), min(v.End, r.End())
+		if from >= to {
+			return nil
+		}
+		if err := f(v, Run{from, (to - from) / PageSize}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// runsOf is a record's runs; they have been checked.
+func runsOf(p *record.Pages, into []Run) []Run {
+	into = slices.Grow(into[:0], len(p.Runs))
+	for _, r := range p.Runs {
+		into = append(into, Run{r.Vaddr, r.Pages})
+	}
+	return into
+}

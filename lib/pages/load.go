@@ -1,0 +1,265 @@
+package pages
+
+import (
+	"context"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"os"
+	"runtime"
+	"sync"
+
+	"github.com/pierrec/lz4/v4"
+	"golang.org/x/sys/unix"
+
+	"floe/lib/record"
+)
+
+// LoadOptions say where contents go.
+type LoadOptions struct {
+	// Target is a stopped task that has the address space, with all private
+	// vmas mapped where the image has them. Those that are not writable are
+	// written all the same.
+	Target func(mmID uint64) (pid int, ok bool)
+	// Shared is a descriptor of this process's for a shared anonymous object.
+	Shared func(shmemID uint64) (fd int, ok bool)
+	// Progress, if set, is told the bytes of contents that were written. It may be
+	// called by several goroutines at once.
+	Progress func(bytes int)
+	Workers  int // 0: one a processor, MaxWorkers at most
+}
+
+// Guard is a guard region that the task has to install itself, with
+// madvise(MADV_GUARD_INSTALL): nobody else can.
+type Guard struct {
+	MmID       uint64
+	Start, End uint64
+}
+
+// maxGuards bounds what a hostile image can make us keep.
+const maxGuards = 1 << 18
+
+// job is a Pages record, checked, with what a worker needs to get its payload.
+type job struct {
+	pages *record.Pages
+	crc   uint32
+	size  int
+	off   int64  // in the file
+	buf   []byte // or the payload itself, its checksum verified
+}
+
+// loader is one load at work.
+type loader struct {
+	LoadOptions
+	layout *Layout
+	file   io.ReaderAt // nil: payloads come with the jobs
+	jobs   chan job
+	free   chan []byte
+	wg     sync.WaitGroup
+	cancel context.CancelCauseFunc
+	ctx    context.Context
+	guards []Guard
+}
+
+func newLoader(ctx context.Context, l *Layout, file io.ReaderAt, opt LoadOptions) *loader {
+	n := opt.Workers
+	if n <= 0 {
+		n = runtime.NumCPU()
+	}
+	n = min(n, MaxWorkers)
+	d := &loader{LoadOptions: opt, layout: l, file: file, jobs: make(chan job), free: make(chan []byte, n+1)}
+	d.ctx, d.cancel = context.WithCancelCause(ctx)
+	for range n + 1 {
+		d.free <- nil
+	}
+	for range n {
+		d.wg.Go(d.worker)
+	}
+	return d
+}
+
+// submit gives a record, which has been checked, to the workers.
+func (d *loader) submit(j job) error {
+	if j.pages.Encoding == record.Pages_GUARD {
+		return d.guard(j.pages)
+	}
+	select {
+	case d.jobs <- j:
+		return nil
+	case <-d.ctx.Done():
+		return context.Cause(d.ctx)
+	}
+}
+
+func (d *loader) guard(p *record.Pages) error {
+	for _, r := range p.Runs {
+		if len(d.guards) >= maxGuards {
+			return fmt.Errorf("more than %d guard regions", maxGuards)
+		}
+		d.guards = append(d.guards, Guard{p.MmId, r.Vaddr, r.Vaddr + r.Pages*PageSize})
+	}
+	return nil
+}
+
+// finish waits for the workers and returns the first error of all: err is that
+// of who submitted.
+func (d *loader) finish(err error) error {
+	close(d.jobs)
+	if err != nil {
+		d.cancel(err)
+	}
+	d.wg.Wait()
+	defer d.cancel(nil)
+	return context.Cause(d.ctx)
+}
+
+func (d *loader) worker() {
+	w := &placer{loader: d}
+	defer func() { w.to.Close() }()
+	for j := range d.jobs {
+		if d.ctx.Err() != nil {
+			continue
+		}
+		if err := w.place(j); err != nil {
+			d.cancel(err)
+		}
+		if j.buf != nil {
+			d.free <- j.buf[:cap(j.buf)]
+		}
+	}
+}
+
+// placer is one worker: its buffers and the address space it wrote to last.
+type placer struct {
+	*loader
+	iov        iovecs
+	buf, plain []byte
+	runs       []Run
+	to         target
+}
+
+// place brings one record's contents to where they belong.
+func (w *placer) place(j job) error {
+	w.runs = runsOf(j.pages, w.runs)
+	if j.pages.Encoding == record.Pages_ZERO {
+		return w.zero(j.pages)
+	}
+	b, err := w.payload(j)
+	if err != nil {
+		return err
+	}
+	if j.pages.Encoding == record.Pages_LZ4 {
+		if b, err = w.unpack(j.pages, b); err != nil {
+			return err
+		}
+	}
+	if err := w.write(j.pages, w.runs, b); err != nil {
+		return err
+	}
+	if w.Progress != nil {
+		w.Progress(len(b))
+	}
+	return nil
+}
+
+// payload reads a record's payload and verifies it, if that isn't done yet.
+func (w *placer) payload(j job) ([]byte, error) {
+	if w.file == nil {
+		return j.buf[:j.size], nil
+	}
+	if w.buf == nil {
+		w.buf = make([]byte, BlockSize)
+	}
+	b := w.buf[:j.size]
+	if n, err := w.file.ReadAt(b, j.off); n < len(b) {
+		return nil, fmt.Errorf("payload of %d bytes at offset %d: %w", j.size, j.off, err)
+	}
+	if crc := crc32.Checksum(b, castagnoli); crc != j.crc {
+		return nil, fmt.Errorf("payload of %d bytes at offset %d: checksum %#x, not %#x: the image is damaged", j.size, j.off, crc, j.crc)
+	}
+	return b, nil
+}
+
+func (w *placer) unpack(p *record.Pages, b []byte) ([]byte, error) {
+	if w.plain == nil {
+		w.plain = make([]byte, BlockSize)
+	}
+	want := int(countPages(w.runs) * PageSize)
+	n, err := lz4.UncompressBlock(b, w.plain[:want])
+	if err != nil || n != want {
+		return nil, fmt.Errorf("pages record of mm %d at %#x: lz4 block gives %d of %d bytes: %v", p.MmId, w.runs[0].Addr, n, want, err)
+	}
+	return w.plain[:n], nil
+}
+
+// write puts bytes into the runs of an address space or a shared object.
+func (w *placer) write(p *record.Pages, runs []Run, b []byte) error {
+	if p.MmId == 0 {
+		return w.writeShared(p.ShmemId, runs, b)
+	}
+	pid, ok := w.Target(p.MmId)
+	if !ok {
+		return fmt.Errorf("pages record of mm %d, which no task has", p.MmId)
+	}
+	if pid != w.to.pid {
+		w.to.Close()
+		w.to = target{pid: pid}
+	}
+	return w.to.write(&w.iov, runs, b)
+}
+
+func (w *placer) writeShared(id uint64, runs []Run, b []byte) error {
+	fd, ok := w.Shared(id)
+	if !ok {
+		return fmt.Errorf("pages record of shared memory %d, which no task maps", id)
+	}
+	for _, r := range runs {
+		n := r.Pages * PageSize
+		for at, part := int64(r.Addr), b[:n]; len(part) > 0; {
+			k, err := unix.Pwrite(fd, part, at)
+			if err == nil && k == 0 {
+				err = io.ErrShortWrite
+			}
+			if err != nil {
+				return fmt.Errorf("shared memory %d: write at %#x: %w", id, at, &os.SyscallError{Syscall: "pwrite", Err: err})
+			}
+			part, at = part[k:], at+int64(k)
+		}
+		b = b[n:]
+	}
+	return nil
+}
+
+// zero writes the runs of zeros where something else would be without them:
+// over the contents of a file.
+func (w *placer) zero(p *record.Pages) error {
+	if p.MmId == 0 {
+		return nil
+	}
+	for _, r := range w.runs {
+		err := w.layout.within(p.MmId, r, func(v *record.Vma, part Run) error {
+			if v.Kind != record.Vma_FILE_PRIVATE {
+				return nil
+			}
+			return w.zeroRun(p, part)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *placer) zeroRun(p *record.Pages, r Run) error {
+	for r.Pages > 0 {
+		n := min(r.Pages, uint64(len(zeros)/PageSize))
+		if err := w.write(p, []Run{{r.Addr, n}}, zeros[:n*PageSize]); err != nil {
+			return err
+		}
+		r = Run{r.Addr + n*PageSize, r.Pages - n}
+	}
+	return nil
+}
+
+// zeros is what zeroRun writes; read only.
+var zeros [16 * PageSize]byte

@@ -1,0 +1,27 @@
+package record
+
+import "io"
+
+// Consumed is how many bytes of the stream have been read from the underlying
+// reader, buffered ones included: a file's offset less this is where the
+// stream starts in the file.
+func (r *Reader) Consumed() int64 { return r.off + int64(r.r.Buffered()) }
+
+// SkipPayload passes over what is left of the payload of the frame that Next
+// returned last, without reading it: the caller reads it from PayloadOffset on
+// and verifies it against Record.payload_crc32c. s is the underlying reader.
+func (r *Reader) SkipPayload(s io.Seeker) error {
+	n := int64(r.left)
+	buffered := min(n, int64(r.r.Buffered()))
+	if _, err := r.r.Discard(int(buffered)); err != nil {
+		return err
+	}
+	if n > buffered {
+		if _, err := s.Seek(n-buffered, io.SeekCurrent); err != nil {
+			return err
+		}
+	}
+	r.left = 0
+	r.off += n
+	return nil
+}
