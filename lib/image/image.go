@@ -159,26 +159,3 @@ func (im *Image) addFd(f *record.Fd) error {
 	im.Fds[f.FilesId] = append(list, f)
 	return nil
 }
-
-// pipeline is the stages that an image needs, in no order.
-var pipeline = []string{"freeze", "vmadump", "vdsoprobe", "fddump", "pagedump"}
-
-// Validate checks that each stage was there once.
-func (im *Image) Validate() error {
-	if im.Header == nil {
-		return fmt.Errorf("the stream has no header")
-	}
-	seen := map[string]int{}
-	for _, s := range im.Stages {
-		seen[s.Stage]++
-	}
-	for _, name := range pipeline {
-		switch n := seen[name]; {
-		case n == 0:
-			return fmt.Errorf("stage %s is missing from the pipeline", name)
-		case n > 1:
-			return fmt.Errorf("stage %s was in the pipeline %d times", name, n)
-		}
-	}
-	return nil
-}

@@ -155,6 +155,17 @@ func backing(v *record.Vma, has map[string]bool, fds FDs) (fd int, flags int, er
 	return 0, 0, fmt.Errorf("mappings of kind %v can't be restored by this version", v.Kind)
 }
 
+// madvGuardInstall is MADV_GUARD_INSTALL of <asm-generic/mman-common.h>, 6.13.
+const madvGuardInstall = 102
+
+// Guard adds a guard region, which a task can only install itself.
+func (as *AddressSpace) Guard(start, end uint64) {
+	as.After = append(as.After, stub.Call{
+		What: fmt.Sprintf("guard region %x-%x", start, end), Nr: unix.SYS_MADVISE,
+		Args: []stub.Arg{stub.I(start), stub.I(end - start), stub.I(madvGuardInstall)},
+	})
+}
+
 // anonName takes the name out of "[anon:name]" or "[anon_shmem:name]".
 func anonName(s string) (string, bool) {
 	for _, p := range []string{"[anon:", "[anon_shmem:"} {
