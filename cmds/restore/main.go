@@ -1,0 +1,71 @@
+// restore brings a checkpointed process tree back.
+//
+// # Synopsis
+//
+//	restore [-d] [--pidfile FILE] [--force-files] [IMAGE]
+//
+// # Description
+//
+// restore reads an image from IMAGE or from standard input, makes the process
+// tree that it describes, with the process ids that it had, and lets it go. A
+// regular file is read directly; from a pipe the pages of the tree are taken as
+// they come, and never kept.
+//
+// The tree is let go whole or not at all: if anything fails, or restore itself
+// is killed, nothing of it is left.
+//
+// Without -d restore stays in front of the tree: it passes signals on to the
+// root task, waits for it, and exits with its status.
+//
+// Standard input, output and error of the tree, where they led out of it, are
+// restore's own. When the image comes on standard input, a tree that reads its
+// terminal gets /dev/tty.
+//
+// Process ids must be free. A pid that is taken is named, with its holder; a
+// pid namespace of its own gives a tree any ids:
+//
+//	unshare --pid --fork --mount-proc restore IMAGE
+//
+// # Exit status
+//
+//	the root task's, or 128+n when signal n ended it
+//	with -d: 0 the tree runs
+//	1  it could not be restored; nothing is left of it
+//	2  usage
+//	3  the image is damaged, incomplete, or not an image
+//
+// # Examples
+//
+//	restore < img
+//	restore -d --pidfile /run/job.pid img
+//	freeze --then kill 1234 -- sh -c 'vmadump | vdsoprobe | fddump | pagedump | ssh host restore -d'
+package main
+
+import (
+	"context"
+	"os"
+
+	"floe/lib/cli"
+)
+
+type flags struct {
+	Detach     bool   `short:"d" help:"Leave the tree running and exit."`
+	Pidfile    string `placeholder:"FILE" help:"Write the root task's pid to FILE once the tree runs."`
+	ForceFiles bool   `help:"Open files that have changed since the checkpoint, instead of refusing."`
+	Image      string `arg:"" optional:"" help:"The image; standard input without it."`
+}
+
+func main() {
+	var f flags
+	cli.Main("restore", manual, &f, func(ctx context.Context, log *cli.Logger) error {
+		in := os.Stdin
+		if f.Image != "" {
+			file, err := os.Open(f.Image)
+			if err != nil {
+				return err
+			}
+			in = file
+		}
+		return run(ctx, in, log, options{Detach: f.Detach, Pidfile: f.Pidfile, ForceFiles: f.ForceFiles})
+	})
+}

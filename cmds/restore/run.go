@@ -1,0 +1,149 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"floe/lib/cli"
+	"floe/lib/image"
+	"floe/lib/pages"
+	"floe/lib/record"
+	"floe/lib/restorer"
+)
+
+// options are restore's flags, as run needs them.
+type options struct {
+	Detach     bool
+	Pidfile    string
+	ForceFiles bool
+}
+
+// run reads an image from in, brings its tree back and, unless opt.Detach,
+// stays with it until its root ends.
+func run(ctx context.Context, in *os.File, log *cli.Logger, opt options) error {
+	src, err := readRecords(in)
+	if err != nil {
+		return err
+	}
+	front := !opt.Detach
+	var fg *foreground
+	if front {
+		if fg, err = newForeground(); err != nil {
+			return err
+		}
+		defer fg.close()
+	}
+	ropt := restorer.Options{
+		ForceFiles: opt.ForceFiles, StdinIsImage: in.Fd() == 0,
+		Warnf: log.Warnf, Verbosef: log.Verbosef,
+	}
+	progress := log.Progress("restore", src.size())
+	err = restorer.Restore(ctx, src.im, ropt, func(ctx context.Context, target, shmem func(uint64) (int, bool)) ([]pages.Guard, error) {
+		return src.load(ctx, target, shmem, progress.Add)
+	})
+	progress.Done()
+	if err != nil {
+		return err
+	}
+	root := src.im.Tasks[0]
+	log.Verbosef("restored %d tasks, root %d", len(src.im.Tasks), root.Pid)
+	if opt.Pidfile != "" {
+		if err := os.WriteFile(opt.Pidfile, fmt.Appendln(nil, root.Pid), 0o644); err != nil {
+			return fmt.Errorf("the tree runs, but: %w", err)
+		}
+	}
+	if front {
+		return fg.wait(root)
+	}
+	return nil
+}
+
+// source is an image that has been read up to the contents of its pages.
+type source struct {
+	in    *os.File
+	r     *record.Reader
+	im    *image.Image
+	first *record.Frame // the first Pages record; nil: there is none
+}
+
+// readRecords reads an image up to its first Pages record.
+func readRecords(in *os.File) (*source, error) {
+	r, err := record.NewReader(in)
+	if err != nil {
+		return nil, cli.BadInput(err)
+	}
+	s := &source{in: in, r: r, im: image.New()}
+	for {
+		f, err := r.Next()
+		if err == io.EOF {
+			break
+		} else if err != nil {
+			return nil, cli.BadInput(err)
+		}
+		if f.Record.GetPages() != nil {
+			s.first = f
+			break
+		}
+		payload, err := r.Payload()
+		if err != nil {
+			return nil, cli.BadInput(err)
+		}
+		if err := s.add(f.Record, payload); err != nil {
+			return nil, cli.BadInput(err)
+		}
+	}
+	if err := s.im.ValidateForPages(); err != nil {
+		return nil, cli.BadInput(err)
+	}
+	return s, nil
+}
+
+var errUnfinished = errors.New("the stream is that of a pipeline that has not ended: pagedump is missing from it")
+
+func (s *source) add(rec *record.Record, payload []byte) error {
+	if rec.GetMark() != nil {
+		return errUnfinished
+	}
+	return s.im.Add(rec, payload)
+}
+
+// size is the bytes to come, or 0 when only a pipe knows.
+func (s *source) size() int64 {
+	if st, err := s.in.Stat(); err == nil && st.Mode().IsRegular() {
+		return st.Size()
+	}
+	return 0
+}
+
+// load brings the contents of all pages in, and verifies the image to its end.
+func (s *source) load(ctx context.Context, target, shmem func(uint64) (int, bool), progress func(int)) ([]pages.Guard, error) {
+	if s.first == nil {
+		return nil, badInput(s.im.Validate())
+	}
+	layout := pages.NewLayout()
+	for id, vmas := range s.im.Vmas {
+		layout.Add(id, vmas)
+	}
+	opt := pages.LoadOptions{Target: target, Shared: shmem, Progress: progress}
+	var guards []pages.Guard
+	var err error
+	if s.size() > 0 {
+		guards, err = pages.LoadFile(ctx, s.in, s.r, s.first, layout, s.add, opt)
+	} else {
+		guards, err = pages.LoadStream(ctx, s.r, s.first, layout, s.add, opt)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return guards, badInput(s.im.Validate())
+}
+
+func badInput(err error) error {
+	if err == nil {
+		return nil
+	}
+	return cli.BadInput(err)
+}

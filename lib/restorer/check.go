@@ -1,0 +1,145 @@
+package restorer
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"floe/lib/plan"
+	"floe/lib/record"
+)
+
+// self is what the puppets inherit from this process.
+type self struct {
+	limits   []*record.Limit
+	bounding uint64 // capabilities
+	canRaise bool   // CAP_SYS_RESOURCE
+}
+
+func readSelf() (self, error) {
+	var s self
+	for r := range 16 {
+		var l unix.Rlimit
+		if err := unix.Prlimit(0, r, nil, &l); err != nil {
+			return s, fmt.Errorf("limit %d: %w", r, err)
+		}
+		s.limits = append(s.limits, &record.Limit{Cur: l.Cur, Max: l.Max})
+	}
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return s, err
+	}
+	caps := func(name string) uint64 {
+		_, rest, _ := bytes.Cut(status, []byte("\n"+name+":\t"))
+		line, _, _ := bytes.Cut(rest, []byte("\n"))
+		v, _ := strconv.ParseUint(string(line), 16, 64)
+		return v
+	}
+	s.bounding = caps("CapBnd")
+	s.canRaise = caps("CapEff")>>unix.CAP_SYS_RESOURCE&1 != 0
+	return s, nil
+}
+
+// check compares the image with this machine. Nothing has been made yet.
+func (r *Restorer) check() error {
+	var err error
+	if h := r.im.Header; h.Arch != runtime.GOARCH {
+		return fmt.Errorf("the image is of a %s machine, this is %s", h.Arch, runtime.GOARCH)
+	} else if int(h.PageSize) != os.Getpagesize() {
+		return fmt.Errorf("the image has pages of %d bytes, this kernel has %d", h.PageSize, os.Getpagesize())
+	}
+	if r.own, err = readSelf(); err != nil {
+		return err
+	}
+	if err := checkCPU(r.im.Header.Cpu, r.opt.Warnf); err != nil {
+		return err
+	}
+	if r.shares, err = plan.NewSharing(r.im.Tasks); err != nil {
+		return err
+	}
+	if r.steps, err = plan.Tree(r.im.Tasks); err != nil {
+		return err
+	}
+	for _, t := range r.im.Tasks {
+		if err := r.checkTask(t); err != nil {
+			return err
+		}
+	}
+	for _, v := range r.im.Vdsos {
+		if err := checkVDSO(v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *Restorer) checkTask(t *record.Task) error {
+	for _, tid := range append([]int32{t.Pid}, t.Tids...) {
+		if err := pidFree(tid); err != nil {
+			return err
+		}
+		if th := r.im.Threads[tid]; th != nil && tid != t.Pid {
+			r.threads[t.Pid] = append(r.threads[t.Pid], th)
+		} else if th != nil && len(r.threads[t.Pid]) == 0 {
+			r.threads[t.Pid] = append(r.threads[t.Pid], th)
+		}
+	}
+	return nil
+}
+
+// pidFree tells who has an id that a task of the image needs.
+func pidFree(pid int32) error {
+	comm, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+	if os.IsNotExist(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("pid %d: %w", pid, err)
+	}
+	name := strings.TrimSpace(string(comm))
+	state := ""
+	if stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)); err == nil {
+		if i := bytes.LastIndexByte(stat, ')'); i >= 0 && i+2 < len(stat) && stat[i+2] == 'Z' {
+			state = ", a zombie that its parent has not waited for"
+		}
+	}
+	return fmt.Errorf("pid %d is taken by %q%s; end it, or restore in a pid namespace of its own (unshare --pid --fork --mount-proc)", pid, name, state)
+}
+
+// checkCPU refuses an image that uses processor state which this one lacks.
+func checkCPU(c *record.Cpu, warnf func(string, ...any)) error {
+	if c == nil {
+		return fmt.Errorf("the image does not say which processor it comes from")
+	}
+	here, err := cpuFlags()
+	if err != nil {
+		return err
+	}
+	var missing []string
+	for _, f := range c.Flags {
+		if !slices.Contains(here, f) && instructionFlag(f) {
+			missing = append(missing, f)
+		}
+	}
+	if len(missing) > 0 && warnf != nil {
+		warnf("this processor lacks features of the one that the image comes from: %s; programs that use them will fail", strings.Join(missing, " "))
+	}
+	return nil
+}
+
+func cpuFlags() ([]string, error) {
+	b, err := os.ReadFile("/proc/cpuinfo")
+	if err != nil {
+		return nil, err
+	}
+	_, rest, _ := strings.Cut(string(b), "\nflags")
+	line, _, _ := strings.Cut(rest, "\n")
+	_, flags, _ := strings.Cut(line, ":")
+	return strings.Fields(flags), nil
+}

@@ -1,0 +1,164 @@
+package restorer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"floe/lib/image"
+	"floe/lib/inject"
+	"floe/lib/pages"
+	"floe/lib/plan"
+	"floe/lib/record"
+	"floe/lib/tracer"
+)
+
+// Options of a restore.
+type Options struct {
+	ForceFiles bool // open files that have changed since
+	// StdinIsImage: the image comes on descriptor 0, so a tree that reads its
+	// caller's terminal gets /dev/tty.
+	StdinIsImage bool
+	Warnf        func(format string, args ...any)
+	Verbosef     func(format string, args ...any)
+}
+
+// LoadPages fills the puppets' memory. target tells which task to write an
+// address space through, shmem the descriptor of a shared object. It returns
+// when every page is in and the whole image has been verified, with the guard
+// regions that the tasks must install themselves.
+type LoadPages func(ctx context.Context, target func(mmID uint64) (pid int, ok bool), shmem func(shmemID uint64) (fd int, ok bool)) ([]pages.Guard, error)
+
+// Restorer holds one tree in the making.
+type Restorer struct {
+	im      *image.Image
+	opt     Options
+	own     self
+	shares  *plan.Sharing
+	steps   []plan.Step
+	fds     *fdTable
+	arena   *inject.Arena
+	tracer  *tracer.Tracer
+	seed    *inject.Seed
+	mms     map[uint64]*plan.AddressSpace
+	made    []tracer.TID // processes, in the order of their making
+	finals  map[int32]*inject.Final
+	threads map[int32][]*record.Thread // by pid, the leader first
+}
+
+// Restore makes the tree of im and lets it go. load is called when the memory
+// is ready for contents. The tree's root is a child of this process.
+func Restore(ctx context.Context, im *image.Image, opt Options, load LoadPages) error {
+	r := &Restorer{im: im, opt: opt, mms: map[uint64]*plan.AddressSpace{},
+		finals: map[int32]*inject.Final{}, threads: map[int32][]*record.Thread{}}
+	if err := r.check(); err != nil {
+		return err
+	}
+	if err := r.open(); err != nil {
+		return err
+	}
+	defer r.fds.close()
+	r.tracer = tracer.New()
+	defer r.tracer.Close()
+	committed := false
+	err := r.build(ctx, load)
+	if err == nil {
+		err = r.tracer.Do(func(p *tracer.Ptrace) error {
+			if err := r.arm(p); err != nil {
+				return err
+			}
+			committed = true
+			return r.letGo(p)
+		})
+	}
+	if err != nil && !committed {
+		r.killAll()
+	}
+	return err
+}
+
+func (r *Restorer) build(ctx context.Context, load LoadPages) error {
+	if err := r.tracer.Do(func(p *tracer.Ptrace) error {
+		for _, step := range []func(*tracer.Ptrace) error{r.makeTree, r.prepare} {
+			if err := cmpErr(ctx, step(p)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	guards, err := load(ctx, r.target, r.fds.shmem)
+	if err != nil {
+		return err
+	}
+	for _, g := range guards {
+		as := r.mms[g.MmID]
+		if as == nil {
+			return fmt.Errorf("a guard region belongs to address space %d, which no task has", g.MmID)
+		}
+		as.Guard(g.Start, g.End)
+	}
+	return r.tracer.Do(func(p *tracer.Ptrace) error {
+		for _, step := range []func(*tracer.Ptrace) error{r.finishMemory, r.makeZombies, r.makeThreads, r.finishProcesses} {
+			if err := cmpErr(ctx, step(p)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// cmpErr is err, or the reason why ctx ended.
+func cmpErr(ctx context.Context, err error) error {
+	if err == nil {
+		err = context.Cause(ctx)
+	}
+	return err
+}
+
+// target tells through which process the pages of an address space go.
+func (r *Restorer) target(mmID uint64) (int, bool) {
+	for _, t := range r.im.Tasks {
+		if t.State != record.Task_ZOMBIE && t.MmId == mmID {
+			return int(t.Pid), true
+		}
+	}
+	return 0, false
+}
+
+// killAll kills what was made, leaves first, and reaps the root.
+func (r *Restorer) killAll() {
+	_ = r.tracer.Do(func(p *tracer.Ptrace) error {
+		if r.seed != nil {
+			r.seed.Kill(p)
+		}
+		for i := len(r.made) - 1; i >= 0; i-- {
+			_ = unix.Kill(int(r.made[i]), unix.SIGKILL)
+		}
+		for len(r.made) > 0 {
+			// Every tracee's end, threads' too, until there is none.
+			if _, _, err := p.WaitAny(true); err != nil {
+				if !errors.Is(err, tracer.ErrTaskGone) {
+					return err
+				}
+				return nil
+			}
+		}
+		return nil
+	})
+}
+
+// taskErr names the task in an error.
+func taskErr(t *record.Task, err error) error {
+	if err == nil {
+		return nil
+	}
+	var call *inject.CallError
+	if errors.As(err, &call) {
+		return err // names its task itself
+	}
+	return fmt.Errorf("task %d (%s): %w", t.Pid, t.Comm, err)
+}

@@ -1,0 +1,70 @@
+package restorer
+
+import (
+	"bytes"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"floe/lib/record"
+)
+
+// schedReset is SCHED_FLAG_RESET_ON_FORK, the only flag that is kept.
+const schedReset = 1
+
+// setSched sets a thread's policy, nice value, processors and I/O priority,
+// where they differ from what it inherited.
+func setSched(t *record.Thread) error {
+	s := t.Sched
+	if s == nil {
+		return nil
+	}
+	tid := int(t.Tid)
+	have, err := unix.SchedGetAttr(tid, 0)
+	if err != nil {
+		return fmt.Errorf("thread %d: sched_getattr: %w", tid, err)
+	}
+	want := unix.SchedAttr{
+		Size: unix.SizeofSchedAttr, Policy: s.Policy, Flags: s.Flags & schedReset, Nice: s.Nice,
+		Priority: s.Priority, Runtime: s.Runtime, Deadline: s.Deadline, Period: s.Period,
+	}
+	if have.Policy != want.Policy || have.Nice != want.Nice || have.Priority != want.Priority || have.Runtime != want.Runtime ||
+		have.Deadline != want.Deadline || have.Period != want.Period || have.Flags&schedReset != want.Flags {
+		if err := unix.SchedSetAttr(tid, &want, 0); err != nil {
+			return fmt.Errorf("thread %d: scheduling policy %d, nice %d: %w", tid, s.Policy, s.Nice, err)
+		}
+	}
+	if err := setAffinity(tid, s.Affinity); err != nil {
+		return err
+	}
+	if s.Ioprio != 0 {
+		const whoProcess = 1 // IOPRIO_WHO_PROCESS
+		if _, _, e := unix.Syscall(unix.SYS_IOPRIO_SET, whoProcess, uintptr(tid), uintptr(s.Ioprio)); e != 0 {
+			return fmt.Errorf("thread %d: I/O priority: %w", tid, e)
+		}
+	}
+	return nil
+}
+
+// setAffinity binds a thread to the processors of the image. On a machine that
+// has none of them it may run anywhere.
+func setAffinity(tid int, mask []byte) error {
+	var have, want unix.CPUSet
+	if err := unix.SchedGetaffinity(tid, &have); err != nil {
+		return fmt.Errorf("thread %d: sched_getaffinity: %w", tid, err)
+	}
+	for i, b := range mask {
+		for j := range 8 {
+			if b>>j&1 != 0 {
+				want.Set(8*i + j)
+			}
+		}
+	}
+	if len(bytes.Trim(mask, "\x00")) == 0 || want == have {
+		return nil
+	}
+	if err := unix.SchedSetaffinity(tid, &want); err != nil && err != unix.EINVAL {
+		return fmt.Errorf("thread %d: sched_setaffinity: %w", tid, err)
+	}
+	return nil
+}

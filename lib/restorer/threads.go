@@ -1,0 +1,93 @@
+package restorer
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"floe/lib/inject"
+	"floe/lib/plan"
+	"floe/lib/record"
+	"floe/lib/stub"
+	"floe/lib/tracer"
+)
+
+// threadFlags is what threads of a process share.
+const threadFlags = unix.CLONE_VM | unix.CLONE_FS | unix.CLONE_FILES | unix.CLONE_SIGHAND | unix.CLONE_THREAD | unix.CLONE_SYSVSEM
+
+func (r *Restorer) cloneThreads(p *tracer.Ptrace, t *record.Task) error {
+	list := r.threads[t.Pid]
+	if len(list) == 0 || list[0].Tid != t.Pid {
+		return fmt.Errorf("its first thread is not in the image")
+	}
+	var args []inject.CloneArgs
+	for _, th := range list[1:] {
+		args = append(args, inject.CloneArgs{TID: tracer.TID(th.Tid), Flags: threadFlags})
+	}
+	return r.arena.Clone(p, tracer.TID(t.Pid), args...)
+}
+
+// prepareThread gives a thread its own state, and works out its last.
+func (r *Restorer) prepareThread(p *tracer.Ptrace, t *record.Task, th *record.Thread) error {
+	tid := tracer.TID(th.Tid)
+	if err := setSched(th); err != nil {
+		return err
+	}
+	calls := plan.Drain()
+	own, err := plan.Thread(th, r.own.bounding)
+	if err != nil {
+		return err
+	}
+	if _, err := r.arena.Run(p, tid, append(calls, own...)); err != nil {
+		return err
+	}
+	kernel, resumed, err := plan.Registers(th)
+	if err != nil {
+		return err
+	}
+	f := &inject.Final{Regs: kernel, Resumed: resumed, XState: th.Xstate, XCR0: r.im.Header.Cpu.Xcr0, Mask: th.Sigmask}
+	if a := th.Altstack; a != nil {
+		f.Alt = stub.AltStack{SP: a.Sp, Flags: a.Flags, Size: a.Size}
+	}
+	r.finals[th.Tid] = f
+	return nil
+}
+
+// finishProcesses does what comes last in each process: what the change of
+// credentials reset, and timers, which run from then on.
+func (r *Restorer) finishProcesses(p *tracer.Ptrace) error {
+	return r.live(func(t *record.Task) error {
+		calls := plan.Dumpable(t)
+		pending, err := plan.Pending(t.Pid, 0, t.Pending)
+		if err != nil {
+			return err
+		}
+		timers, err := plan.PosixTimers(t.PosixTimers)
+		if err != nil {
+			return err
+		}
+		calls = append(append(append(calls, pending...), plan.Itimers(t.Itimers)...), timers...)
+		_, err = r.arena.Run(p, tracer.TID(t.Pid), calls)
+		return err
+	})
+}
+
+// setOOMScore sets oom_score_adj where it differs from what was inherited:
+// lowering it needs CAP_SYS_RESOURCE.
+func setOOMScore(t *record.Task) error {
+	name := fmt.Sprintf("/proc/%d/oom_score_adj", t.Pid)
+	b, err := os.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	if have, err := strconv.Atoi(strings.TrimSpace(string(b))); err == nil && have == int(t.OomScoreAdj) {
+		return nil
+	}
+	if err := os.WriteFile(name, []byte(strconv.Itoa(int(t.OomScoreAdj))), 0); err != nil {
+		return fmt.Errorf("oom_score_adj %d: %w", t.OomScoreAdj, err)
+	}
+	return nil
+}

@@ -1,0 +1,123 @@
+package restorer
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"floe/lib/inject"
+	"floe/lib/plan"
+	"floe/lib/record"
+	"floe/lib/stub"
+	"floe/lib/tracer"
+)
+
+// frameBytes is the frame room that the largest process needs.
+func (r *Restorer) frameBytes() int {
+	most := 0
+	for _, list := range r.threads {
+		xstate := 0
+		for _, t := range list {
+			xstate = max(xstate, len(t.Xstate))
+		}
+		most = max(most, len(list)*inject.FrameSlot(xstate))
+	}
+	return most
+}
+
+// placeArena finds room for the arena that no address space of the image uses.
+func (r *Restorer) placeArena() error {
+	var used []plan.Span
+	for _, vmas := range r.im.Vmas {
+		for _, v := range vmas {
+			used = append(used, plan.Span{Start: v.Start, End: v.End})
+		}
+	}
+	size := inject.Size(r.frameBytes())
+	base, err := plan.Hole(used, size)
+	if err != nil {
+		return err
+	}
+	r.arena = inject.NewArena(base, r.frameBytes())
+	return nil
+}
+
+// makeTree makes all processes, bare: nothing but the arena is theirs.
+func (r *Restorer) makeTree(p *tracer.Ptrace) error {
+	if err := r.placeArena(); err != nil {
+		return err
+	}
+	var err error
+	if r.seed, err = inject.NewSeed(p, r.arena); err != nil {
+		return err
+	}
+	for _, s := range r.steps {
+		if err := r.step(p, s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *Restorer) step(p *tracer.Ptrace, s plan.Step) error {
+	tid := tracer.TID(s.Task)
+	switch s.Kind {
+	case plan.Fork:
+		c := inject.CloneArgs{TID: tracer.TID(s.Child.Pid), Flags: s.Flags, ExitSignal: uint64(s.Child.ExitSignal)}
+		if s.Task == 0 {
+			// A sibling of the first puppet: a child of this process, with the
+			// same exit signal, SIGCHLD.
+			tid, c.Flags, c.ExitSignal = r.seed.TID, unix.CLONE_PARENT, 0
+		}
+		if err := r.arena.Clone(p, tid, c); err != nil {
+			return err
+		}
+		r.made = append(r.made, c.TID)
+		if s.Task == 0 {
+			r.seed.Kill(p)
+		}
+		return nil
+	case plan.Setsid:
+		_, err := r.arena.Run(p, tid, []stub.Call{{What: "setsid", Nr: unix.SYS_SETSID}})
+		return err
+	case plan.Setpgid:
+		_, err := r.arena.Run(p, tid, []stub.Call{{What: fmt.Sprintf("setpgid to %d", s.Pgid), Nr: unix.SYS_SETPGID,
+			Args: []stub.Arg{stub.I(0), stub.I(s.Pgid)}}})
+		return err
+	}
+	return fmt.Errorf("task %d: unknown step %d", s.Task, s.Kind)
+}
+
+// makeZombies ends the tasks that were dead already, as they ended.
+func (r *Restorer) makeZombies(p *tracer.Ptrace) error {
+	for _, t := range r.im.Tasks {
+		if t.State != record.Task_ZOMBIE {
+			continue
+		}
+		if err := r.makeZombie(p, t); err != nil {
+			return taskErr(t, err)
+		}
+	}
+	return nil
+}
+
+func (r *Restorer) makeZombie(p *tracer.Ptrace, t *record.Task) error {
+	ws := unix.WaitStatus(t.ExitCode)
+	tid := tracer.TID(t.Pid)
+	calls := []stub.Call{{What: "name", Nr: unix.SYS_PRCTL, Args: []stub.Arg{stub.I(unix.PR_SET_NAME), stub.S(t.Comm)}}}
+	switch {
+	case ws.Exited():
+		calls = append(calls, stub.Call{What: "exit", Nr: unix.SYS_EXIT_GROUP, Args: []stub.Arg{stub.I(ws.ExitStatus())}})
+	case ws.CoreDump():
+		return fmt.Errorf("a zombie that dumped core can't be restored yet")
+	default:
+		// All signals but SIGTRAP are blocked in a puppet: kill it outright.
+		if ws.Signal() != unix.SIGKILL {
+			if err := p.SetSigMask(tid, 0); err != nil {
+				return err
+			}
+		}
+		calls = append(calls, stub.Call{What: "end by its signal", Nr: unix.SYS_KILL, Args: []stub.Arg{stub.I(t.Pid), stub.I(int(ws.Signal()))}})
+	}
+	return r.arena.RunToEnd(p, tid, calls)
+}
