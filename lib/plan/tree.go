@@ -16,6 +16,7 @@ const (
 	Fork    StepKind = iota // Task makes Child; Task 0: the first puppet makes the root
 	Setsid                  // Task starts its session
 	Setpgid                 // Task joins the process group Pgid
+	Bury                    // Task's Child, made to lead a group whose leader was gone, ends
 )
 
 // Step is one step of the making of a tree. Tasks are pids.
@@ -157,6 +158,7 @@ func shared(parent, child *record.Task) (uint64, error) {
 // groups plans the process groups: leaders first.
 func (p *treePlan) groups(tasks []*record.Task) error {
 	var joins []Step
+	ghosts := map[int32]*record.Task{}
 	root := tasks[0]
 	for _, t := range tasks {
 		leader, inside := p.tasks[t.Pgid]
@@ -172,12 +174,31 @@ func (p *treePlan) groups(tasks []*record.Task) error {
 				continue
 			}
 			return fmt.Errorf("task %d (%s) is in process group %d, outside the tree, which its parent has left: such a tree can't be restored yet", t.Pid, t.Comm, t.Pgid)
+		case inside:
+			return fmt.Errorf("task %d (%s) is in process group %d, whose leader is in another session: such a tree can't be restored yet", t.Pid, t.Comm, t.Pgid)
 		default:
-			return fmt.Errorf("task %d (%s) is in process group %d, whose leader is gone: such a tree can't be restored yet", t.Pid, t.Comm, t.Pgid)
+			p.ghost(t, ghosts)
+			joins = append(joins, Step{Kind: Setpgid, Task: t.Pid, Pgid: t.Pgid})
 		}
 	}
 	p.steps = append(p.steps, joins...)
+	for _, t := range tasks { // in order
+		if g := ghosts[t.Pgid]; g != nil {
+			p.steps = append(p.steps, Step{Kind: Bury, Task: g.Ppid, Child: g})
+			delete(ghosts, t.Pgid)
+		}
+	}
 	return nil
+}
+
+// ghost plans a short-lived leader for the group of t, a child of t.
+func (p *treePlan) ghost(t *record.Task, ghosts map[int32]*record.Task) {
+	if ghosts[t.Pgid] != nil {
+		return
+	}
+	g := &record.Task{Pid: t.Pgid, Ppid: t.Pid, Pgid: t.Pgid, Sid: t.Sid, State: record.Task_ZOMBIE, Comm: "leader of a group"}
+	ghosts[t.Pgid] = g
+	p.steps = append(p.steps, Step{Kind: Fork, Task: t.Pid, Child: g}, Step{Kind: Setpgid, Task: g.Pid, Pgid: g.Pid})
 }
 
 // bornInOuterGroup tells whether t inherits the caller's process group: all

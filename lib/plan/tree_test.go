@@ -22,6 +22,8 @@ func show(steps []Step) string {
 			s = append(s, fmt.Sprintf("%d>%d", st.Task, st.Child.Pid))
 		case Setsid:
 			s = append(s, fmt.Sprintf("s%d", st.Task))
+		case Bury:
+			s = append(s, fmt.Sprintf("b%d:%d", st.Task, st.Child.Pid))
 		case Setpgid:
 			s = append(s, fmt.Sprintf("g%d:%d", st.Task, st.Pgid))
 		}
@@ -42,7 +44,9 @@ func TestTree(t *testing.T) {
 		{"a session below", []*record.Task{tk(10, 1, 10, 10), tk(11, 10, 11, 11), tk(12, 11, 11, 11)}, "0>10 s10 10>11 s11 11>12 g12:11"},
 		{"a child born before its parent's setsid", []*record.Task{tk(10, 1, 10, 10), tk(11, 10, 11, 11), tk(12, 11, 10, 10)}, "0>10 s10 10>11 11>12 s11 g12:10"},
 		{"a foreign session", []*record.Task{tk(10, 1, 10, 10), tk(11, 10, 10, 99)}, "!task 10 is in session 99"},
-		{"a group whose leader is gone", []*record.Task{tk(10, 1, 10, 10), tk(11, 10, 77, 10)}, "!task 11 () is in process group 77"},
+		{"a group whose leader is gone", []*record.Task{tk(10, 1, 10, 10), tk(11, 10, 77, 10)}, "0>10 s10 10>11 11>77 g77:77 g11:77 b11:77"},
+		{"a group of two without its leader", []*record.Task{tk(10, 1, 10, 10), tk(11, 10, 77, 10), tk(12, 10, 77, 10)}, "0>10 s10 10>11 10>12 11>77 g77:77 g11:77 g12:77 b11:77"},
+		{"a group led from another session", []*record.Task{tk(10, 1, 10, 10), tk(11, 10, 11, 11), tk(12, 10, 11, 10)}, "!task 12 () is in process group 11"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			steps, err := Tree(c.tasks)

@@ -71,6 +71,13 @@ func (r *Restorer) check() error {
 			return err
 		}
 	}
+	for _, s := range r.steps { // leaders that the image has no task for, too
+		if s.Kind == plan.Fork {
+			if err := pidFree(s.Child.Pid); err != nil {
+				return err
+			}
+		}
+	}
 	for _, v := range r.im.Vdsos {
 		if err := checkVDSO(v); err != nil {
 			return err

@@ -2,6 +2,7 @@ package restorer
 
 import (
 	"fmt"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -77,6 +78,8 @@ func (r *Restorer) step(p *tracer.Ptrace, s plan.Step) error {
 			r.seed.Kill(p)
 		}
 		return nil
+	case plan.Bury:
+		return r.bury(p, tid, s.Child)
 	case plan.Setsid:
 		_, err := r.arena.Run(p, tid, []stub.Call{{What: "setsid", Nr: unix.SYS_SETSID}})
 		return err
@@ -86,6 +89,18 @@ func (r *Restorer) step(p *tracer.Ptrace, s plan.Step) error {
 		return err
 	}
 	return fmt.Errorf("task %d: unknown step %d", s.Task, s.Kind)
+}
+
+// bury ends a child that was made only to lead a process group, and has its
+// parent wait for it.
+func (r *Restorer) bury(p *tracer.Ptrace, parent tracer.TID, t *record.Task) error {
+	if err := r.arena.RunToEnd(p, tracer.TID(t.Pid), []stub.Call{{What: "exit", Nr: unix.SYS_EXIT_GROUP}}); err != nil {
+		return err
+	}
+	r.made = slices.DeleteFunc(r.made, func(tid tracer.TID) bool { return tid == tracer.TID(t.Pid) })
+	_, err := r.arena.Run(p, parent, []stub.Call{{What: fmt.Sprintf("wait for %d", t.Pid), Nr: unix.SYS_WAIT4,
+		Args: []stub.Arg{stub.I(t.Pid), stub.I(0), stub.I(unix.WALL), stub.I(0)}}})
+	return err
 }
 
 // makeZombies ends the tasks that were dead already, as they ended.
