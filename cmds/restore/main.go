@@ -43,10 +43,14 @@ package main
 
 import (
 	"context"
+	_ "embed"
 	"os"
 
 	"floe/lib/cli"
 )
+
+//go:embed main.go
+var manual string
 
 type flags struct {
 	Detach     bool   `short:"d" help:"Leave the tree running and exit."`
