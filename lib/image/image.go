@@ -3,6 +3,7 @@
 package image
 
 import (
+	"errors"
 	"fmt"
 
 	"floe/lib/record"
@@ -15,6 +16,10 @@ const (
 	MaxRecordBytes = 24 << 20 // of all records kept
 	MaxPipeBytes   = 16 << 20 // contents of all pipes
 )
+
+// ErrUnknown is Add's error for a record of a kind that this version does not
+// know. Stages pass such records on, restore refuses them.
+var ErrUnknown = errors.New("the stream has a record that this version does not know; use a newer floe")
 
 // Image is everything that a stream says but the contents of pages.
 type Image struct {
@@ -97,7 +102,7 @@ func (im *Image) Add(rec *record.Record, payload []byte) error {
 	case *record.Record_Pages, *record.Record_Mark, *record.Record_Index:
 	default:
 		if !rec.Optional {
-			return fmt.Errorf("the stream has a record that this version does not know: use a newer floe")
+			return ErrUnknown
 		}
 	}
 	return nil
