@@ -1,0 +1,214 @@
+package inject
+
+import (
+	"encoding/binary"
+
+	"golang.org/x/sys/unix"
+
+	"floe/lib/tracer"
+)
+
+// guestMagic begins a guest program, so that one that was left behind by a
+// freeze that was killed can be told from bytes that are somebody's.
+var guestMagic = [8]byte{'F', 'L', 'O', 'E', 'g', 's', 't', '1'}
+
+// guestRoom is the scratch memory of a guest program, bytes: a count, then a
+// table (package stub), its data behind it.
+const (
+	guestRoom  = 128 << 10
+	guestTable = 16 // offset of the table
+)
+
+// guestSize bounds a guest program, bytes.
+const guestSize = 512
+
+// guestProgram builds the code that runs in a live task, at address at:
+//
+//	rt_sigprocmask   block all but the notify signal
+//	mmap             scratch memory: rbx
+//	tgkill           stop 1: the tracer fills in the table
+//	the calls of the table
+//	tgkill           stop 2: the tracer reads the results
+//	munmap
+//	tgkill           stop 3: the tracer sets the task's own registers
+//	rt_sigprocmask   the task's own mask
+//	all registers to what they were; jump to where it was
+//
+// It is whole by itself: without a tracer the notify signal is dropped, the
+// table is empty, and the task goes on as if nothing had been. It uses no
+// stack, and none of its instructions changes a flag, so the task's own rsp and
+// eflags are in place all the time, also for a handler that runs between the
+// last two steps.
+func guestProgram(at uint64, pid, tid tracer.TID, notify unix.Signal, mask uint64, resumed *tracer.Regs) guest {
+	a := &asm{b: append([]byte(nil), guestMagic[:]...)}
+	allAt := a.data(^uint64(1 << (notify - 1)))
+	ownAt := a.data(mask)
+	g := guest{entry: at + uint64(len(a.b))}
+
+	a.sigmask(allAt)
+	a.call(unix.SYS_MMAP, 0, guestRoom, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS, ^uint64(0), 0)
+	a.op(0x48, 0x89, 0xc3)       // mov %rax, %rbx
+	a.op(0x48, 0x99)             // cqo: rdx is -1 for an error
+	a.op(0x48, 0x8d, 0x4a, 0x01) // lea 1(%rdx), %rcx
+	failed := a.jrcxzFar()
+	g.stops[0] = at + a.notify(pid, tid, notify)
+	a.op(0x4c, 0x8b, 0x23)              // mov (%rbx), %r12: calls to make
+	a.op(0x4c, 0x8d, 0x6b, guestTable)  // lea guestTable(%rbx), %r13
+	loop := len(a.b)                    //
+	a.op(0x4c, 0x89, 0xe1)              // mov %r12, %rcx
+	done := a.jrcxz()                   //
+	a.op(0x49, 0x8b, 0x7d, 8)           // mov 8(%r13), %rdi
+	a.op(0x49, 0x8b, 0x75, 16)          // mov 16(%r13), %rsi
+	a.op(0x49, 0x8b, 0x55, 24)          // mov 24(%r13), %rdx
+	a.op(0x4d, 0x8b, 0x55, 32)          // mov 32(%r13), %r10
+	a.op(0x4d, 0x8b, 0x45, 40)          // mov 40(%r13), %r8
+	a.op(0x4d, 0x8b, 0x4d, 48)          // mov 48(%r13), %r9
+	a.op(0x49, 0x8b, 0x45, 0)           // mov 0(%r13), %rax
+	a.op(0x0f, 0x05)                    // syscall
+	a.op(0x49, 0x89, 0x45, 64)          // mov %rax, 64(%r13)
+	a.op(0x4d, 0x8d, 0x6d, 80)          // lea 80(%r13), %r13
+	a.op(0x4d, 0x8d, 0x64, 0x24, 0xff)  // lea -1(%r12), %r12
+	a.op(0xeb, byte(loop-(len(a.b)+2))) // jmp loop
+	a.land(done)
+	g.stops[1] = at + a.notify(pid, tid, notify)
+	a.op(0x48, 0x89, 0xdf)          // mov %rbx, %rdi
+	a.mov32(regSI, guestRoom)       //
+	a.mov32(regAX, unix.SYS_MUNMAP) //
+	a.op(0x0f, 0x05)                // syscall
+	a.landFar(failed)
+	g.stops[2] = at + a.notify(pid, tid, notify)
+	a.sigmask(ownAt) //
+	for _, r := range []struct {
+		reg int
+		v   uint64
+	}{
+		{regAX, resumed.Rax}, {regCX, resumed.Rcx}, {regDX, resumed.Rdx}, {regBX, resumed.Rbx}, {regBP, resumed.Rbp},
+		{regSI, resumed.Rsi}, {regDI, resumed.Rdi}, {8, resumed.R8}, {9, resumed.R9}, {10, resumed.R10}, {11, resumed.R11},
+		{12, resumed.R12}, {13, resumed.R13}, {14, resumed.R14}, {15, resumed.R15},
+	} {
+		a.mov64(r.reg, r.v)
+	}
+	a.op(0xff, 0x25, 0, 0, 0, 0) // jmp *0(%rip)
+	a.data(resumed.Rip)
+	g.code = a.b
+	return g
+}
+
+// guest is a guest program: its code, where it begins, and the instructions
+// that follow its three stops.
+type guest struct {
+	code  []byte
+	entry uint64
+	stops [3]uint64
+}
+
+// Register numbers, as instructions encode them.
+const (
+	regAX = iota
+	regCX
+	regDX
+	regBX
+	regSP
+	regBP
+	regSI
+	regDI
+)
+
+// asm collects instructions.
+type asm struct{ b []byte }
+
+func (a *asm) op(b ...byte) { a.b = append(a.b, b...) }
+
+// data puts eight bytes and returns their offset.
+func (a *asm) data(v uint64) int {
+	a.b = binary.LittleEndian.AppendUint64(a.b, v)
+	return len(a.b) - 8
+}
+
+func (a *asm) mov64(reg int, v uint64) {
+	a.op(0x48|byte(reg>>3), 0xb8|byte(reg&7))
+	a.data(v)
+}
+
+// mov32 sets a register to a zero-extended 32-bit value.
+func (a *asm) mov32(reg int, v uint32) {
+	if reg >= 8 {
+		a.op(0x41)
+	}
+	a.op(0xb8 | byte(reg&7))
+	a.b = binary.LittleEndian.AppendUint32(a.b, v)
+}
+
+// argRegs are a system call's arguments, in order.
+var argRegs = []int{regDI, regSI, regDX, 10, 8, 9}
+
+// call makes a system call with constant arguments.
+func (a *asm) call(nr uint32, args ...uint64) {
+	for i, v := range args {
+		if v>>32 == 0 {
+			a.mov32(argRegs[i], uint32(v))
+		} else {
+			a.mov64(argRegs[i], v)
+		}
+	}
+	a.mov32(regAX, nr)
+	a.op(0x0f, 0x05)
+}
+
+// sigmask sets the signal mask to the eight bytes at offset at.
+func (a *asm) sigmask(at int) {
+	a.op(0x48, 0x8d, 0x35) // lea at(%rip), %rsi
+	a.b = binary.LittleEndian.AppendUint32(a.b, uint32(int32(at-(len(a.b)+4))))
+	a.mov32(regDI, 2) // SIG_SETMASK
+	a.mov32(regDX, 0)
+	a.mov32(10, 8)
+	a.mov32(regAX, unix.SYS_RT_SIGPROCMASK)
+	a.op(0x0f, 0x05)
+}
+
+// notify returns the offset of the instruction after it.
+func (a *asm) notify(pid, tid tracer.TID, sig unix.Signal) uint64 {
+	a.call(unix.SYS_TGKILL, uint64(pid), uint64(tid), uint64(sig))
+	return uint64(len(a.b))
+}
+
+// jrcxz jumps, if rcx is zero, to where land is called with its result.
+func (a *asm) jrcxz() int {
+	a.op(0xe3, 0)
+	return len(a.b) - 1
+}
+
+// jrcxzFar is jrcxz to any distance, for landFar.
+func (a *asm) jrcxzFar() int {
+	near := a.jrcxz()
+	a.op(0xeb, 5) // jmp over the next
+	a.land(near)
+	a.op(0xe9, 0, 0, 0, 0) // jmp
+	return len(a.b) - 4
+}
+
+func (a *asm) landFar(jump int) {
+	binary.LittleEndian.PutUint32(a.b[jump:], uint32(len(a.b)-(jump+4)))
+}
+
+func (a *asm) land(jump int) { a.b[jump] = byte(len(a.b) - (jump + 1)) }
+
+// resume is what a task's registers are after the restart of the system call
+// that they stand in, if any: the work of the kernel, when the tracer is gone
+// and can't leave it to it.
+func resume(r tracer.Regs) tracer.Regs {
+	const (
+		restartSys, restartNoIntr, restartNoHand, restartBlock = 512, 513, 514, 516
+		insn                                                   = 2
+	)
+	if int64(r.Orig_rax) < 0 {
+		return r
+	}
+	switch -int64(r.Rax) {
+	case restartSys, restartNoIntr, restartNoHand:
+		r.Rip, r.Rax = r.Rip-insn, r.Orig_rax
+	case restartBlock:
+		r.Rip, r.Rax = r.Rip-insn, unix.SYS_RESTART_SYSCALL
+	}
+	return r
+}

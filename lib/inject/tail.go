@@ -1,0 +1,96 @@
+package inject
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"os"
+	"strconv"
+
+	"floe/lib/tracer"
+)
+
+// findTail looks for guestSize bytes at the end of a process's vDSO that its
+// ELF image leaves free: zeros, or a guest program that was left behind.
+func findTail(pid tracer.TID, mem *tracer.Mem) (tracer.Addr, error) {
+	start, end, err := vdsoSpan(pid)
+	if err != nil {
+		return 0, err
+	}
+	const most = 64 << 10
+	if end-start > most {
+		return 0, fmt.Errorf("its vDSO has %d bytes", end-start)
+	}
+	b := make([]byte, end-start)
+	if err := mem.Read(tracer.Addr(start), b); err != nil {
+		return 0, err
+	}
+	used, err := elfEnd(b)
+	if err != nil {
+		return 0, fmt.Errorf("its vDSO: %w", err)
+	}
+	at := (used + 15) &^ 15
+	if at+guestSize > len(b) {
+		return 0, fmt.Errorf("its vDSO leaves %d bytes free, floe needs %d", len(b)-at, guestSize)
+	}
+	free := b[at : at+guestSize]
+	if !bytes.HasPrefix(free, guestMagic[:]) && len(bytes.Trim(free, "\x00")) != 0 {
+		return 0, fmt.Errorf("the end of its vDSO is in use")
+	}
+	return tracer.Addr(start) + tracer.Addr(at), nil
+}
+
+// vdsoSpan is where a process has its vDSO.
+func vdsoSpan(pid tracer.TID) (start, end uint64, err error) {
+	maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", pid))
+	if err != nil {
+		return 0, 0, err
+	}
+	i := bytes.Index(maps, []byte("[vdso]\n"))
+	if i < 0 {
+		return 0, 0, fmt.Errorf("it has no vDSO, and so no room for floe's code: it can't be checkpointed")
+	}
+	line := maps[bytes.LastIndexByte(maps[:i], '\n')+1 : i]
+	from, rest, _ := bytes.Cut(line, []byte("-"))
+	to, _, _ := bytes.Cut(rest, []byte(" "))
+	if start, err = strconv.ParseUint(string(from), 16, 64); err != nil {
+		return 0, 0, err
+	}
+	end, err = strconv.ParseUint(string(to), 16, 64)
+	return start, end, err
+}
+
+// elfEnd is the end of everything that an ELF64 file's headers name, bytes.
+func elfEnd(b []byte) (int, error) {
+	if len(b) < 64 || !bytes.HasPrefix(b, []byte("\x7fELF\x02\x01")) {
+		return 0, fmt.Errorf("not an ELF image")
+	}
+	le := binary.LittleEndian
+	end := uint64(64)
+	table := func(off uint64, size, n uint16, offAt, sizeAt int, skip uint32) error {
+		if off > uint64(len(b)) || off+uint64(size)*uint64(n) > uint64(len(b)) || n > 0 && int(size) < sizeAt+8 {
+			return fmt.Errorf("a header table lies outside of it")
+		}
+		end = max(end, off+uint64(size)*uint64(n))
+		for i := range uint64(n) {
+			e := b[off+i*uint64(size):]
+			if skip != 0 && le.Uint32(e[4:]) == skip {
+				continue
+			}
+			o, s := le.Uint64(e[offAt:]), le.Uint64(e[sizeAt:])
+			if o > uint64(len(b)) || s > uint64(len(b))-o {
+				return fmt.Errorf("a part of it lies outside of it")
+			}
+			end = max(end, o+s)
+		}
+		return nil
+	}
+	const shtNoBits = 8
+	if err := table(le.Uint64(b[32:]), le.Uint16(b[54:]), le.Uint16(b[56:]), 8, 32, 0); err != nil {
+		return 0, err
+	}
+	if err := table(le.Uint64(b[40:]), le.Uint16(b[58:]), le.Uint16(b[60:]), 24, 32, shtNoBits); err != nil {
+		return 0, err
+	}
+	return int(end), nil
+}
