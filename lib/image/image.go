@@ -36,6 +36,7 @@ type Image struct {
 	OpenOrder []uint64 // open ids as they came
 	Pipes     map[uint64]*record.Pipe
 	PipeData  map[uint64][]byte
+	FileLocks []*record.FileLock
 	Stages    []*record.EndStage
 	Ended     bool // the End record has come
 
@@ -99,6 +100,8 @@ func (im *Image) Add(rec *record.Record, payload []byte) error {
 	case *record.Record_Pipe:
 		im.PipeData[b.Pipe.PipeId] = append([]byte(nil), payload...)
 		return put(im.Pipes, b.Pipe.PipeId, b.Pipe, "pipe")
+	case *record.Record_FileLock:
+		im.FileLocks = append(im.FileLocks, b.FileLock)
 	case *record.Record_Pages, *record.Record_Mark, *record.Record_Index:
 	default:
 		if !rec.Optional {

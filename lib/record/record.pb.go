@@ -185,6 +185,55 @@ func (Vma_Kind) EnumDescriptor() ([]byte, []int) {
 	return file_lib_record_record_proto_rawDescGZIP(), []int{24, 0}
 }
 
+type FileLock_Kind int32
+
+const (
+	FileLock_POSIX FileLock_Kind = 0 // fcntl(F_SETLK)
+	FileLock_FLOCK FileLock_Kind = 1 // flock(2)
+	FileLock_OFD   FileLock_Kind = 2 // fcntl(F_OFD_SETLK)
+)
+
+// Enum value maps for FileLock_Kind.
+var (
+	FileLock_Kind_name = map[int32]string{
+		0: "POSIX",
+		1: "FLOCK",
+		2: "OFD",
+	}
+	FileLock_Kind_value = map[string]int32{
+		"POSIX": 0,
+		"FLOCK": 1,
+		"OFD":   2,
+	}
+)
+
+func (x FileLock_Kind) Enum() *FileLock_Kind {
+	p := new(FileLock_Kind)
+	*p = x
+	return p
+}
+
+func (x FileLock_Kind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (FileLock_Kind) Descriptor() protoreflect.EnumDescriptor {
+	return file_lib_record_record_proto_enumTypes[3].Descriptor()
+}
+
+func (FileLock_Kind) Type() protoreflect.EnumType {
+	return &file_lib_record_record_proto_enumTypes[3]
+}
+
+func (x FileLock_Kind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use FileLock_Kind.Descriptor instead.
+func (FileLock_Kind) EnumDescriptor() ([]byte, []int) {
+	return file_lib_record_record_proto_rawDescGZIP(), []int{31, 0}
+}
+
 type Pages_Encoding int32
 
 const (
@@ -221,11 +270,11 @@ func (x Pages_Encoding) String() string {
 }
 
 func (Pages_Encoding) Descriptor() protoreflect.EnumDescriptor {
-	return file_lib_record_record_proto_enumTypes[3].Descriptor()
+	return file_lib_record_record_proto_enumTypes[4].Descriptor()
 }
 
 func (Pages_Encoding) Type() protoreflect.EnumType {
-	return &file_lib_record_record_proto_enumTypes[3]
+	return &file_lib_record_record_proto_enumTypes[4]
 }
 
 func (x Pages_Encoding) Number() protoreflect.EnumNumber {
@@ -234,7 +283,7 @@ func (x Pages_Encoding) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Pages_Encoding.Descriptor instead.
 func (Pages_Encoding) EnumDescriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{31, 0}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{32, 0}
 }
 
 type Record struct {
@@ -264,6 +313,7 @@ type Record struct {
 	//	*Record_Fd
 	//	*Record_OpenFile
 	//	*Record_Pipe
+	//	*Record_FileLock
 	//	*Record_Pages
 	Body          isRecord_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
@@ -470,6 +520,15 @@ func (x *Record) GetPipe() *Pipe {
 	return nil
 }
 
+func (x *Record) GetFileLock() *FileLock {
+	if x != nil {
+		if x, ok := x.Body.(*Record_FileLock); ok {
+			return x.FileLock
+		}
+	}
+	return nil
+}
+
 func (x *Record) GetPages() *Pages {
 	if x != nil {
 		if x, ok := x.Body.(*Record_Pages); ok {
@@ -543,6 +602,10 @@ type Record_Pipe struct {
 	Pipe *Pipe `protobuf:"bytes,67,opt,name=pipe,proto3,oneof"`
 }
 
+type Record_FileLock struct {
+	FileLock *FileLock `protobuf:"bytes,68,opt,name=file_lock,json=fileLock,proto3,oneof"`
+}
+
 type Record_Pages struct {
 	Pages *Pages `protobuf:"bytes,80,opt,name=pages,proto3,oneof"`
 }
@@ -576,6 +639,8 @@ func (*Record_Fd) isRecord_Body() {}
 func (*Record_OpenFile) isRecord_Body() {}
 
 func (*Record_Pipe) isRecord_Body() {}
+
+func (*Record_FileLock) isRecord_Body() {}
 
 func (*Record_Pages) isRecord_Body() {}
 
@@ -3595,10 +3660,15 @@ func (*OpenFile_External_) isOpenFile_Object() {}
 
 // A pipe or fifo with both ends inside the tree. Its payload is what is in it.
 type Pipe struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	PipeId        uint64                 `protobuf:"varint,1,opt,name=pipe_id,json=pipeId,proto3" json:"pipe_id,omitempty"`
-	Capacity      uint32                 `protobuf:"varint,2,opt,name=capacity,proto3" json:"capacity,omitempty"`                 // bytes, F_GETPIPE_SZ
-	FifoFile      uint64                 `protobuf:"varint,3,opt,name=fifo_file,json=fifoFile,proto3" json:"fifo_file,omitempty"` // file_id; 0: an anonymous pipe
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	PipeId   uint64                 `protobuf:"varint,1,opt,name=pipe_id,json=pipeId,proto3" json:"pipe_id,omitempty"`
+	Capacity uint32                 `protobuf:"varint,2,opt,name=capacity,proto3" json:"capacity,omitempty"`                 // bytes, F_GETPIPE_SZ
+	FifoFile uint64                 `protobuf:"varint,3,opt,name=fifo_file,json=fifoFile,proto3" json:"fifo_file,omitempty"` // file_id; 0: an anonymous pipe
+	Uid      uint32                 `protobuf:"varint,4,opt,name=uid,proto3" json:"uid,omitempty"`                           // owner and mode of an anonymous pipe's inode
+	Gid      uint32                 `protobuf:"varint,5,opt,name=gid,proto3" json:"gid,omitempty"`
+	Mode     uint32                 `protobuf:"varint,6,opt,name=mode,proto3" json:"mode,omitempty"` // st_mode
+	// Bytes of each packet, in order, when an end is in packet mode (O_DIRECT).
+	Packets       []uint32 `protobuf:"varint,7,rep,packed,name=packets,proto3" json:"packets,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3654,6 +3724,128 @@ func (x *Pipe) GetFifoFile() uint64 {
 	return 0
 }
 
+func (x *Pipe) GetUid() uint32 {
+	if x != nil {
+		return x.Uid
+	}
+	return 0
+}
+
+func (x *Pipe) GetGid() uint32 {
+	if x != nil {
+		return x.Gid
+	}
+	return 0
+}
+
+func (x *Pipe) GetMode() uint32 {
+	if x != nil {
+		return x.Mode
+	}
+	return 0
+}
+
+func (x *Pipe) GetPackets() []uint32 {
+	if x != nil {
+		return x.Packets
+	}
+	return nil
+}
+
+// A lock on a file. It is held by a process (POSIX) or by an open file
+// description (FLOCK, OFD).
+type FileLock struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	OpenId        uint64                 `protobuf:"varint,1,opt,name=open_id,json=openId,proto3" json:"open_id,omitempty"`
+	Kind          FileLock_Kind          `protobuf:"varint,2,opt,name=kind,proto3,enum=floe.FileLock_Kind" json:"kind,omitempty"`
+	Exclusive     bool                   `protobuf:"varint,3,opt,name=exclusive,proto3" json:"exclusive,omitempty"`
+	Start         uint64                 `protobuf:"varint,4,opt,name=start,proto3" json:"start,omitempty"`                    // bytes; 0 for FLOCK
+	Len           uint64                 `protobuf:"varint,5,opt,name=len,proto3" json:"len,omitempty"`                        // bytes; 0: to the end, however far that moves
+	FilesId       uint64                 `protobuf:"varint,6,opt,name=files_id,json=filesId,proto3" json:"files_id,omitempty"` // POSIX: the owner, a descriptor table
+	Fd            int32                  `protobuf:"zigzag32,7,opt,name=fd,proto3" json:"fd,omitempty"`                        // POSIX: a slot in it
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FileLock) Reset() {
+	*x = FileLock{}
+	mi := &file_lib_record_record_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FileLock) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FileLock) ProtoMessage() {}
+
+func (x *FileLock) ProtoReflect() protoreflect.Message {
+	mi := &file_lib_record_record_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FileLock.ProtoReflect.Descriptor instead.
+func (*FileLock) Descriptor() ([]byte, []int) {
+	return file_lib_record_record_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *FileLock) GetOpenId() uint64 {
+	if x != nil {
+		return x.OpenId
+	}
+	return 0
+}
+
+func (x *FileLock) GetKind() FileLock_Kind {
+	if x != nil {
+		return x.Kind
+	}
+	return FileLock_POSIX
+}
+
+func (x *FileLock) GetExclusive() bool {
+	if x != nil {
+		return x.Exclusive
+	}
+	return false
+}
+
+func (x *FileLock) GetStart() uint64 {
+	if x != nil {
+		return x.Start
+	}
+	return 0
+}
+
+func (x *FileLock) GetLen() uint64 {
+	if x != nil {
+		return x.Len
+	}
+	return 0
+}
+
+func (x *FileLock) GetFilesId() uint64 {
+	if x != nil {
+		return x.FilesId
+	}
+	return 0
+}
+
+func (x *FileLock) GetFd() int32 {
+	if x != nil {
+		return x.Fd
+	}
+	return 0
+}
+
 // Contents of pages of one address space. Written by pagedump. The payload is
 // the runs' bytes one after another (none when ZERO or GUARD), 1 MiB of them at
 // most; a RAW payload starts on a multiple of 4096 in the stream.
@@ -3669,7 +3861,7 @@ type Pages struct {
 
 func (x *Pages) Reset() {
 	*x = Pages{}
-	mi := &file_lib_record_record_proto_msgTypes[31]
+	mi := &file_lib_record_record_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3681,7 +3873,7 @@ func (x *Pages) String() string {
 func (*Pages) ProtoMessage() {}
 
 func (x *Pages) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[31]
+	mi := &file_lib_record_record_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3694,7 +3886,7 @@ func (x *Pages) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pages.ProtoReflect.Descriptor instead.
 func (*Pages) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{31}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Pages) GetMmId() uint64 {
@@ -3735,7 +3927,7 @@ type Index_Kind struct {
 
 func (x *Index_Kind) Reset() {
 	*x = Index_Kind{}
-	mi := &file_lib_record_record_proto_msgTypes[32]
+	mi := &file_lib_record_record_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3747,7 +3939,7 @@ func (x *Index_Kind) String() string {
 func (*Index_Kind) ProtoMessage() {}
 
 func (x *Index_Kind) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[32]
+	mi := &file_lib_record_record_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3791,7 +3983,7 @@ type Index_PageBlock struct {
 
 func (x *Index_PageBlock) Reset() {
 	*x = Index_PageBlock{}
-	mi := &file_lib_record_record_proto_msgTypes[33]
+	mi := &file_lib_record_record_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3803,7 +3995,7 @@ func (x *Index_PageBlock) String() string {
 func (*Index_PageBlock) ProtoMessage() {}
 
 func (x *Index_PageBlock) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[33]
+	mi := &file_lib_record_record_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3866,7 +4058,7 @@ type Vdso_Area struct {
 
 func (x *Vdso_Area) Reset() {
 	*x = Vdso_Area{}
-	mi := &file_lib_record_record_proto_msgTypes[34]
+	mi := &file_lib_record_record_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3878,7 +4070,7 @@ func (x *Vdso_Area) String() string {
 func (*Vdso_Area) ProtoMessage() {}
 
 func (x *Vdso_Area) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[34]
+	mi := &file_lib_record_record_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3936,7 +4128,7 @@ type Vdso_Symbol struct {
 
 func (x *Vdso_Symbol) Reset() {
 	*x = Vdso_Symbol{}
-	mi := &file_lib_record_record_proto_msgTypes[35]
+	mi := &file_lib_record_record_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3948,7 +4140,7 @@ func (x *Vdso_Symbol) String() string {
 func (*Vdso_Symbol) ProtoMessage() {}
 
 func (x *Vdso_Symbol) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[35]
+	mi := &file_lib_record_record_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4016,7 +4208,7 @@ type OpenFile_Path struct {
 
 func (x *OpenFile_Path) Reset() {
 	*x = OpenFile_Path{}
-	mi := &file_lib_record_record_proto_msgTypes[36]
+	mi := &file_lib_record_record_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4028,7 +4220,7 @@ func (x *OpenFile_Path) String() string {
 func (*OpenFile_Path) ProtoMessage() {}
 
 func (x *OpenFile_Path) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[36]
+	mi := &file_lib_record_record_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4053,15 +4245,18 @@ func (x *OpenFile_Path) GetFileId() uint64 {
 
 // An end of a pipe or an opened fifo.
 type OpenFile_PipeEnd struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	PipeId        uint64                 `protobuf:"varint,1,opt,name=pipe_id,json=pipeId,proto3" json:"pipe_id,omitempty"`
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	PipeId uint64                 `protobuf:"varint,1,opt,name=pipe_id,json=pipeId,proto3" json:"pipe_id,omitempty"`
+	// A read end, no writer left: it has seen one. (A fifo that was opened
+	// without waiting may have seen none, and polls as idle instead of hung up.)
+	HungUp        bool `protobuf:"varint,2,opt,name=hung_up,json=hungUp,proto3" json:"hung_up,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *OpenFile_PipeEnd) Reset() {
 	*x = OpenFile_PipeEnd{}
-	mi := &file_lib_record_record_proto_msgTypes[37]
+	mi := &file_lib_record_record_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4073,7 +4268,7 @@ func (x *OpenFile_PipeEnd) String() string {
 func (*OpenFile_PipeEnd) ProtoMessage() {}
 
 func (x *OpenFile_PipeEnd) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[37]
+	mi := &file_lib_record_record_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4096,6 +4291,13 @@ func (x *OpenFile_PipeEnd) GetPipeId() uint64 {
 	return 0
 }
 
+func (x *OpenFile_PipeEnd) GetHungUp() bool {
+	if x != nil {
+		return x.HungUp
+	}
+	return false
+}
+
 type OpenFile_EventFd struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Count         uint64                 `protobuf:"varint,1,opt,name=count,proto3" json:"count,omitempty"`
@@ -4106,7 +4308,7 @@ type OpenFile_EventFd struct {
 
 func (x *OpenFile_EventFd) Reset() {
 	*x = OpenFile_EventFd{}
-	mi := &file_lib_record_record_proto_msgTypes[38]
+	mi := &file_lib_record_record_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4118,7 +4320,7 @@ func (x *OpenFile_EventFd) String() string {
 func (*OpenFile_EventFd) ProtoMessage() {}
 
 func (x *OpenFile_EventFd) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[38]
+	mi := &file_lib_record_record_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4157,7 +4359,7 @@ type OpenFile_Epoll struct {
 
 func (x *OpenFile_Epoll) Reset() {
 	*x = OpenFile_Epoll{}
-	mi := &file_lib_record_record_proto_msgTypes[39]
+	mi := &file_lib_record_record_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4169,7 +4371,7 @@ func (x *OpenFile_Epoll) String() string {
 func (*OpenFile_Epoll) ProtoMessage() {}
 
 func (x *OpenFile_Epoll) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[39]
+	mi := &file_lib_record_record_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4197,7 +4399,7 @@ type OpenFile_TimerFd struct {
 	Clock         int32                  `protobuf:"zigzag32,1,opt,name=clock,proto3" json:"clock,omitempty"`
 	Ticks         uint64                 `protobuf:"varint,2,opt,name=ticks,proto3" json:"ticks,omitempty"` // expirations not read yet
 	SettimeFlags  uint32                 `protobuf:"varint,3,opt,name=settime_flags,json=settimeFlags,proto3" json:"settime_flags,omitempty"`
-	ValueNs       uint64                 `protobuf:"varint,4,opt,name=value_ns,json=valueNs,proto3" json:"value_ns,omitempty"` // left; 0 disarmed
+	ValueNs       uint64                 `protobuf:"varint,4,opt,name=value_ns,json=valueNs,proto3" json:"value_ns,omitempty"` // left at the time of Header.clocks; 0 disarmed
 	IntervalNs    uint64                 `protobuf:"varint,5,opt,name=interval_ns,json=intervalNs,proto3" json:"interval_ns,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -4205,7 +4407,7 @@ type OpenFile_TimerFd struct {
 
 func (x *OpenFile_TimerFd) Reset() {
 	*x = OpenFile_TimerFd{}
-	mi := &file_lib_record_record_proto_msgTypes[40]
+	mi := &file_lib_record_record_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4217,7 +4419,7 @@ func (x *OpenFile_TimerFd) String() string {
 func (*OpenFile_TimerFd) ProtoMessage() {}
 
 func (x *OpenFile_TimerFd) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[40]
+	mi := &file_lib_record_record_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4277,7 +4479,7 @@ type OpenFile_SignalFd struct {
 
 func (x *OpenFile_SignalFd) Reset() {
 	*x = OpenFile_SignalFd{}
-	mi := &file_lib_record_record_proto_msgTypes[41]
+	mi := &file_lib_record_record_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4289,7 +4491,7 @@ func (x *OpenFile_SignalFd) String() string {
 func (*OpenFile_SignalFd) ProtoMessage() {}
 
 func (x *OpenFile_SignalFd) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[41]
+	mi := &file_lib_record_record_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4324,7 +4526,7 @@ type OpenFile_External struct {
 
 func (x *OpenFile_External) Reset() {
 	*x = OpenFile_External{}
-	mi := &file_lib_record_record_proto_msgTypes[42]
+	mi := &file_lib_record_record_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4336,7 +4538,7 @@ func (x *OpenFile_External) String() string {
 func (*OpenFile_External) ProtoMessage() {}
 
 func (x *OpenFile_External) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[42]
+	mi := &file_lib_record_record_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4387,7 +4589,7 @@ type OpenFile_Epoll_Target struct {
 
 func (x *OpenFile_Epoll_Target) Reset() {
 	*x = OpenFile_Epoll_Target{}
-	mi := &file_lib_record_record_proto_msgTypes[43]
+	mi := &file_lib_record_record_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4399,7 +4601,7 @@ func (x *OpenFile_Epoll_Target) String() string {
 func (*OpenFile_Epoll_Target) ProtoMessage() {}
 
 func (x *OpenFile_Epoll_Target) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[43]
+	mi := &file_lib_record_record_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4467,7 +4669,7 @@ type Pages_Run struct {
 
 func (x *Pages_Run) Reset() {
 	*x = Pages_Run{}
-	mi := &file_lib_record_record_proto_msgTypes[44]
+	mi := &file_lib_record_record_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4479,7 +4681,7 @@ func (x *Pages_Run) String() string {
 func (*Pages_Run) ProtoMessage() {}
 
 func (x *Pages_Run) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[44]
+	mi := &file_lib_record_record_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4492,7 +4694,7 @@ func (x *Pages_Run) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pages_Run.ProtoReflect.Descriptor instead.
 func (*Pages_Run) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{31, 0}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{32, 0}
 }
 
 func (x *Pages_Run) GetVaddr() uint64 {
@@ -4513,7 +4715,7 @@ var File_lib_record_record_proto protoreflect.FileDescriptor
 
 const file_lib_record_record_proto_rawDesc = "" +
 	"\n" +
-	"\x17lib/record/record.proto\x12\x04floe\"\xba\x05\n" +
+	"\x17lib/record/record.proto\x12\x04floe\"\xe9\x05\n" +
 	"\x06Record\x12\x1f\n" +
 	"\vpayload_len\x18\x01 \x01(\x04R\n" +
 	"payloadLen\x12%\n" +
@@ -4539,7 +4741,8 @@ const file_lib_record_record_proto_rawDesc = "" +
 	"\x02fd\x18A \x01(\v2\b.floe.FdH\x00R\x02fd\x12-\n" +
 	"\topen_file\x18B \x01(\v2\x0e.floe.OpenFileH\x00R\bopenFile\x12 \n" +
 	"\x04pipe\x18C \x01(\v2\n" +
-	".floe.PipeH\x00R\x04pipe\x12#\n" +
+	".floe.PipeH\x00R\x04pipe\x12-\n" +
+	"\tfile_lock\x18D \x01(\v2\x0e.floe.FileLockH\x00R\bfileLock\x12#\n" +
 	"\x05pages\x18P \x01(\v2\v.floe.PagesH\x00R\x05pagesB\x06\n" +
 	"\x04body\"\xa5\x03\n" +
 	"\x06Header\x12\x12\n" +
@@ -4860,7 +5063,7 @@ const file_lib_record_record_proto_rawDesc = "" +
 	"\bfiles_id\x18\x01 \x01(\x04R\afilesId\x12\x0e\n" +
 	"\x02fd\x18\x02 \x01(\x11R\x02fd\x12\x17\n" +
 	"\aopen_id\x18\x03 \x01(\x04R\x06openId\x12\x18\n" +
-	"\acloexec\x18\x04 \x01(\bR\acloexec\"\xdf\b\n" +
+	"\acloexec\x18\x04 \x01(\bR\acloexec\"\xf8\b\n" +
 	"\bOpenFile\x12\x17\n" +
 	"\aopen_id\x18\x01 \x01(\x04R\x06openId\x12\x14\n" +
 	"\x05flags\x18\x02 \x01(\rR\x05flags\x12\x10\n" +
@@ -4877,9 +5080,10 @@ const file_lib_record_record_proto_rawDesc = "" +
 	"\bsignalfd\x18\x15 \x01(\v2\x17.floe.OpenFile.SignalFdH\x00R\bsignalfd\x125\n" +
 	"\bexternal\x18\x16 \x01(\v2\x17.floe.OpenFile.ExternalH\x00R\bexternal\x1a\x1f\n" +
 	"\x04Path\x12\x17\n" +
-	"\afile_id\x18\x01 \x01(\x04R\x06fileId\x1a\"\n" +
+	"\afile_id\x18\x01 \x01(\x04R\x06fileId\x1a;\n" +
 	"\aPipeEnd\x12\x17\n" +
-	"\apipe_id\x18\x01 \x01(\x04R\x06pipeId\x1a=\n" +
+	"\apipe_id\x18\x01 \x01(\x04R\x06pipeId\x12\x17\n" +
+	"\ahung_up\x18\x02 \x01(\bR\x06hungUp\x1a=\n" +
 	"\aEventFd\x12\x14\n" +
 	"\x05count\x18\x01 \x01(\x04R\x05count\x12\x1c\n" +
 	"\tsemaphore\x18\x02 \x01(\bR\tsemaphore\x1a\xcd\x01\n" +
@@ -4905,11 +5109,27 @@ const file_lib_record_record_proto_rawDesc = "" +
 	"\x05stdio\x18\x01 \x01(\rR\x05stdio\x12\x12\n" +
 	"\x04what\x18\x02 \x01(\tR\x04what\x12\x10\n" +
 	"\x03tty\x18\x03 \x01(\bR\x03ttyB\b\n" +
-	"\x06object\"X\n" +
+	"\x06object\"\xaa\x01\n" +
 	"\x04Pipe\x12\x17\n" +
 	"\apipe_id\x18\x01 \x01(\x04R\x06pipeId\x12\x1a\n" +
 	"\bcapacity\x18\x02 \x01(\rR\bcapacity\x12\x1b\n" +
-	"\tfifo_file\x18\x03 \x01(\x04R\bfifoFile\"\xf4\x01\n" +
+	"\tfifo_file\x18\x03 \x01(\x04R\bfifoFile\x12\x10\n" +
+	"\x03uid\x18\x04 \x01(\rR\x03uid\x12\x10\n" +
+	"\x03gid\x18\x05 \x01(\rR\x03gid\x12\x12\n" +
+	"\x04mode\x18\x06 \x01(\rR\x04mode\x12\x18\n" +
+	"\apackets\x18\a \x03(\rR\apackets\"\xe4\x01\n" +
+	"\bFileLock\x12\x17\n" +
+	"\aopen_id\x18\x01 \x01(\x04R\x06openId\x12'\n" +
+	"\x04kind\x18\x02 \x01(\x0e2\x13.floe.FileLock.KindR\x04kind\x12\x1c\n" +
+	"\texclusive\x18\x03 \x01(\bR\texclusive\x12\x14\n" +
+	"\x05start\x18\x04 \x01(\x04R\x05start\x12\x10\n" +
+	"\x03len\x18\x05 \x01(\x04R\x03len\x12\x19\n" +
+	"\bfiles_id\x18\x06 \x01(\x04R\afilesId\x12\x0e\n" +
+	"\x02fd\x18\a \x01(\x11R\x02fd\"%\n" +
+	"\x04Kind\x12\t\n" +
+	"\x05POSIX\x10\x00\x12\t\n" +
+	"\x05FLOCK\x10\x01\x12\a\n" +
+	"\x03OFD\x10\x02\"\xf4\x01\n" +
 	"\x05Pages\x12\x13\n" +
 	"\x05mm_id\x18\x01 \x01(\x04R\x04mmId\x12\x19\n" +
 	"\bshmem_id\x18\x02 \x01(\x04R\ashmemId\x12#\n" +
@@ -4936,114 +5156,118 @@ func file_lib_record_record_proto_rawDescGZIP() []byte {
 	return file_lib_record_record_proto_rawDescData
 }
 
-var file_lib_record_record_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_lib_record_record_proto_msgTypes = make([]protoimpl.MessageInfo, 45)
+var file_lib_record_record_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
+var file_lib_record_record_proto_msgTypes = make([]protoimpl.MessageInfo, 46)
 var file_lib_record_record_proto_goTypes = []any{
 	(Task_State)(0),               // 0: floe.Task.State
 	(Restart_Kind)(0),             // 1: floe.Restart.Kind
 	(Vma_Kind)(0),                 // 2: floe.Vma.Kind
-	(Pages_Encoding)(0),           // 3: floe.Pages.Encoding
-	(*Record)(nil),                // 4: floe.Record
-	(*Header)(nil),                // 5: floe.Header
-	(*Clocks)(nil),                // 6: floe.Clocks
-	(*Cpu)(nil),                   // 7: floe.Cpu
-	(*XsaveComponent)(nil),        // 8: floe.XsaveComponent
-	(*Lease)(nil),                 // 9: floe.Lease
-	(*Mark)(nil),                  // 10: floe.Mark
-	(*EndStage)(nil),              // 11: floe.EndStage
-	(*Index)(nil),                 // 12: floe.Index
-	(*End)(nil),                   // 13: floe.End
-	(*Task)(nil),                  // 14: floe.Task
-	(*Limit)(nil),                 // 15: floe.Limit
-	(*SigAction)(nil),             // 16: floe.SigAction
-	(*SigInfo)(nil),               // 17: floe.SigInfo
-	(*Itimer)(nil),                // 18: floe.Itimer
-	(*PosixTimer)(nil),            // 19: floe.PosixTimer
-	(*Thread)(nil),                // 20: floe.Thread
-	(*RegsAmd64)(nil),             // 21: floe.RegsAmd64
-	(*AltStack)(nil),              // 22: floe.AltStack
-	(*Rseq)(nil),                  // 23: floe.Rseq
-	(*Restart)(nil),               // 24: floe.Restart
-	(*Creds)(nil),                 // 25: floe.Creds
-	(*Sched)(nil),                 // 26: floe.Sched
-	(*Mm)(nil),                    // 27: floe.Mm
-	(*Vma)(nil),                   // 28: floe.Vma
-	(*File)(nil),                  // 29: floe.File
-	(*Vdso)(nil),                  // 30: floe.Vdso
-	(*Fs)(nil),                    // 31: floe.Fs
-	(*Fd)(nil),                    // 32: floe.Fd
-	(*OpenFile)(nil),              // 33: floe.OpenFile
-	(*Pipe)(nil),                  // 34: floe.Pipe
-	(*Pages)(nil),                 // 35: floe.Pages
-	(*Index_Kind)(nil),            // 36: floe.Index.Kind
-	(*Index_PageBlock)(nil),       // 37: floe.Index.PageBlock
-	(*Vdso_Area)(nil),             // 38: floe.Vdso.Area
-	(*Vdso_Symbol)(nil),           // 39: floe.Vdso.Symbol
-	(*OpenFile_Path)(nil),         // 40: floe.OpenFile.Path
-	(*OpenFile_PipeEnd)(nil),      // 41: floe.OpenFile.PipeEnd
-	(*OpenFile_EventFd)(nil),      // 42: floe.OpenFile.EventFd
-	(*OpenFile_Epoll)(nil),        // 43: floe.OpenFile.Epoll
-	(*OpenFile_TimerFd)(nil),      // 44: floe.OpenFile.TimerFd
-	(*OpenFile_SignalFd)(nil),     // 45: floe.OpenFile.SignalFd
-	(*OpenFile_External)(nil),     // 46: floe.OpenFile.External
-	(*OpenFile_Epoll_Target)(nil), // 47: floe.OpenFile.Epoll.Target
-	(*Pages_Run)(nil),             // 48: floe.Pages.Run
+	(FileLock_Kind)(0),            // 3: floe.FileLock.Kind
+	(Pages_Encoding)(0),           // 4: floe.Pages.Encoding
+	(*Record)(nil),                // 5: floe.Record
+	(*Header)(nil),                // 6: floe.Header
+	(*Clocks)(nil),                // 7: floe.Clocks
+	(*Cpu)(nil),                   // 8: floe.Cpu
+	(*XsaveComponent)(nil),        // 9: floe.XsaveComponent
+	(*Lease)(nil),                 // 10: floe.Lease
+	(*Mark)(nil),                  // 11: floe.Mark
+	(*EndStage)(nil),              // 12: floe.EndStage
+	(*Index)(nil),                 // 13: floe.Index
+	(*End)(nil),                   // 14: floe.End
+	(*Task)(nil),                  // 15: floe.Task
+	(*Limit)(nil),                 // 16: floe.Limit
+	(*SigAction)(nil),             // 17: floe.SigAction
+	(*SigInfo)(nil),               // 18: floe.SigInfo
+	(*Itimer)(nil),                // 19: floe.Itimer
+	(*PosixTimer)(nil),            // 20: floe.PosixTimer
+	(*Thread)(nil),                // 21: floe.Thread
+	(*RegsAmd64)(nil),             // 22: floe.RegsAmd64
+	(*AltStack)(nil),              // 23: floe.AltStack
+	(*Rseq)(nil),                  // 24: floe.Rseq
+	(*Restart)(nil),               // 25: floe.Restart
+	(*Creds)(nil),                 // 26: floe.Creds
+	(*Sched)(nil),                 // 27: floe.Sched
+	(*Mm)(nil),                    // 28: floe.Mm
+	(*Vma)(nil),                   // 29: floe.Vma
+	(*File)(nil),                  // 30: floe.File
+	(*Vdso)(nil),                  // 31: floe.Vdso
+	(*Fs)(nil),                    // 32: floe.Fs
+	(*Fd)(nil),                    // 33: floe.Fd
+	(*OpenFile)(nil),              // 34: floe.OpenFile
+	(*Pipe)(nil),                  // 35: floe.Pipe
+	(*FileLock)(nil),              // 36: floe.FileLock
+	(*Pages)(nil),                 // 37: floe.Pages
+	(*Index_Kind)(nil),            // 38: floe.Index.Kind
+	(*Index_PageBlock)(nil),       // 39: floe.Index.PageBlock
+	(*Vdso_Area)(nil),             // 40: floe.Vdso.Area
+	(*Vdso_Symbol)(nil),           // 41: floe.Vdso.Symbol
+	(*OpenFile_Path)(nil),         // 42: floe.OpenFile.Path
+	(*OpenFile_PipeEnd)(nil),      // 43: floe.OpenFile.PipeEnd
+	(*OpenFile_EventFd)(nil),      // 44: floe.OpenFile.EventFd
+	(*OpenFile_Epoll)(nil),        // 45: floe.OpenFile.Epoll
+	(*OpenFile_TimerFd)(nil),      // 46: floe.OpenFile.TimerFd
+	(*OpenFile_SignalFd)(nil),     // 47: floe.OpenFile.SignalFd
+	(*OpenFile_External)(nil),     // 48: floe.OpenFile.External
+	(*OpenFile_Epoll_Target)(nil), // 49: floe.OpenFile.Epoll.Target
+	(*Pages_Run)(nil),             // 50: floe.Pages.Run
 }
 var file_lib_record_record_proto_depIdxs = []int32{
-	5,  // 0: floe.Record.header:type_name -> floe.Header
-	10, // 1: floe.Record.mark:type_name -> floe.Mark
-	11, // 2: floe.Record.end_stage:type_name -> floe.EndStage
-	12, // 3: floe.Record.index:type_name -> floe.Index
-	13, // 4: floe.Record.end:type_name -> floe.End
-	14, // 5: floe.Record.task:type_name -> floe.Task
-	20, // 6: floe.Record.thread:type_name -> floe.Thread
-	27, // 7: floe.Record.mm:type_name -> floe.Mm
-	28, // 8: floe.Record.vma:type_name -> floe.Vma
-	29, // 9: floe.Record.file:type_name -> floe.File
-	30, // 10: floe.Record.vdso:type_name -> floe.Vdso
-	31, // 11: floe.Record.fs:type_name -> floe.Fs
-	32, // 12: floe.Record.fd:type_name -> floe.Fd
-	33, // 13: floe.Record.open_file:type_name -> floe.OpenFile
-	34, // 14: floe.Record.pipe:type_name -> floe.Pipe
-	35, // 15: floe.Record.pages:type_name -> floe.Pages
-	6,  // 16: floe.Header.clocks:type_name -> floe.Clocks
-	7,  // 17: floe.Header.cpu:type_name -> floe.Cpu
-	9,  // 18: floe.Header.lease:type_name -> floe.Lease
-	8,  // 19: floe.Cpu.xsave:type_name -> floe.XsaveComponent
-	36, // 20: floe.Index.kinds:type_name -> floe.Index.Kind
-	37, // 21: floe.Index.blocks:type_name -> floe.Index.PageBlock
-	0,  // 22: floe.Task.state:type_name -> floe.Task.State
-	15, // 23: floe.Task.limits:type_name -> floe.Limit
-	16, // 24: floe.Task.actions:type_name -> floe.SigAction
-	17, // 25: floe.Task.pending:type_name -> floe.SigInfo
-	18, // 26: floe.Task.itimers:type_name -> floe.Itimer
-	19, // 27: floe.Task.posix_timers:type_name -> floe.PosixTimer
-	21, // 28: floe.Thread.regs:type_name -> floe.RegsAmd64
-	17, // 29: floe.Thread.pending:type_name -> floe.SigInfo
-	22, // 30: floe.Thread.altstack:type_name -> floe.AltStack
-	23, // 31: floe.Thread.rseq:type_name -> floe.Rseq
-	24, // 32: floe.Thread.restart:type_name -> floe.Restart
-	25, // 33: floe.Thread.creds:type_name -> floe.Creds
-	26, // 34: floe.Thread.sched:type_name -> floe.Sched
-	1,  // 35: floe.Restart.kind:type_name -> floe.Restart.Kind
-	2,  // 36: floe.Vma.kind:type_name -> floe.Vma.Kind
-	38, // 37: floe.Vdso.areas:type_name -> floe.Vdso.Area
-	39, // 38: floe.Vdso.symbols:type_name -> floe.Vdso.Symbol
-	40, // 39: floe.OpenFile.path:type_name -> floe.OpenFile.Path
-	41, // 40: floe.OpenFile.pipe:type_name -> floe.OpenFile.PipeEnd
-	42, // 41: floe.OpenFile.eventfd:type_name -> floe.OpenFile.EventFd
-	43, // 42: floe.OpenFile.epoll:type_name -> floe.OpenFile.Epoll
-	44, // 43: floe.OpenFile.timerfd:type_name -> floe.OpenFile.TimerFd
-	45, // 44: floe.OpenFile.signalfd:type_name -> floe.OpenFile.SignalFd
-	46, // 45: floe.OpenFile.external:type_name -> floe.OpenFile.External
-	48, // 46: floe.Pages.runs:type_name -> floe.Pages.Run
-	3,  // 47: floe.Pages.encoding:type_name -> floe.Pages.Encoding
-	47, // 48: floe.OpenFile.Epoll.targets:type_name -> floe.OpenFile.Epoll.Target
-	49, // [49:49] is the sub-list for method output_type
-	49, // [49:49] is the sub-list for method input_type
-	49, // [49:49] is the sub-list for extension type_name
-	49, // [49:49] is the sub-list for extension extendee
-	0,  // [0:49] is the sub-list for field type_name
+	6,  // 0: floe.Record.header:type_name -> floe.Header
+	11, // 1: floe.Record.mark:type_name -> floe.Mark
+	12, // 2: floe.Record.end_stage:type_name -> floe.EndStage
+	13, // 3: floe.Record.index:type_name -> floe.Index
+	14, // 4: floe.Record.end:type_name -> floe.End
+	15, // 5: floe.Record.task:type_name -> floe.Task
+	21, // 6: floe.Record.thread:type_name -> floe.Thread
+	28, // 7: floe.Record.mm:type_name -> floe.Mm
+	29, // 8: floe.Record.vma:type_name -> floe.Vma
+	30, // 9: floe.Record.file:type_name -> floe.File
+	31, // 10: floe.Record.vdso:type_name -> floe.Vdso
+	32, // 11: floe.Record.fs:type_name -> floe.Fs
+	33, // 12: floe.Record.fd:type_name -> floe.Fd
+	34, // 13: floe.Record.open_file:type_name -> floe.OpenFile
+	35, // 14: floe.Record.pipe:type_name -> floe.Pipe
+	36, // 15: floe.Record.file_lock:type_name -> floe.FileLock
+	37, // 16: floe.Record.pages:type_name -> floe.Pages
+	7,  // 17: floe.Header.clocks:type_name -> floe.Clocks
+	8,  // 18: floe.Header.cpu:type_name -> floe.Cpu
+	10, // 19: floe.Header.lease:type_name -> floe.Lease
+	9,  // 20: floe.Cpu.xsave:type_name -> floe.XsaveComponent
+	38, // 21: floe.Index.kinds:type_name -> floe.Index.Kind
+	39, // 22: floe.Index.blocks:type_name -> floe.Index.PageBlock
+	0,  // 23: floe.Task.state:type_name -> floe.Task.State
+	16, // 24: floe.Task.limits:type_name -> floe.Limit
+	17, // 25: floe.Task.actions:type_name -> floe.SigAction
+	18, // 26: floe.Task.pending:type_name -> floe.SigInfo
+	19, // 27: floe.Task.itimers:type_name -> floe.Itimer
+	20, // 28: floe.Task.posix_timers:type_name -> floe.PosixTimer
+	22, // 29: floe.Thread.regs:type_name -> floe.RegsAmd64
+	18, // 30: floe.Thread.pending:type_name -> floe.SigInfo
+	23, // 31: floe.Thread.altstack:type_name -> floe.AltStack
+	24, // 32: floe.Thread.rseq:type_name -> floe.Rseq
+	25, // 33: floe.Thread.restart:type_name -> floe.Restart
+	26, // 34: floe.Thread.creds:type_name -> floe.Creds
+	27, // 35: floe.Thread.sched:type_name -> floe.Sched
+	1,  // 36: floe.Restart.kind:type_name -> floe.Restart.Kind
+	2,  // 37: floe.Vma.kind:type_name -> floe.Vma.Kind
+	40, // 38: floe.Vdso.areas:type_name -> floe.Vdso.Area
+	41, // 39: floe.Vdso.symbols:type_name -> floe.Vdso.Symbol
+	42, // 40: floe.OpenFile.path:type_name -> floe.OpenFile.Path
+	43, // 41: floe.OpenFile.pipe:type_name -> floe.OpenFile.PipeEnd
+	44, // 42: floe.OpenFile.eventfd:type_name -> floe.OpenFile.EventFd
+	45, // 43: floe.OpenFile.epoll:type_name -> floe.OpenFile.Epoll
+	46, // 44: floe.OpenFile.timerfd:type_name -> floe.OpenFile.TimerFd
+	47, // 45: floe.OpenFile.signalfd:type_name -> floe.OpenFile.SignalFd
+	48, // 46: floe.OpenFile.external:type_name -> floe.OpenFile.External
+	3,  // 47: floe.FileLock.kind:type_name -> floe.FileLock.Kind
+	50, // 48: floe.Pages.runs:type_name -> floe.Pages.Run
+	4,  // 49: floe.Pages.encoding:type_name -> floe.Pages.Encoding
+	49, // 50: floe.OpenFile.Epoll.targets:type_name -> floe.OpenFile.Epoll.Target
+	51, // [51:51] is the sub-list for method output_type
+	51, // [51:51] is the sub-list for method input_type
+	51, // [51:51] is the sub-list for extension type_name
+	51, // [51:51] is the sub-list for extension extendee
+	0,  // [0:51] is the sub-list for field type_name
 }
 
 func init() { file_lib_record_record_proto_init() }
@@ -5067,6 +5291,7 @@ func file_lib_record_record_proto_init() {
 		(*Record_Fd)(nil),
 		(*Record_OpenFile)(nil),
 		(*Record_Pipe)(nil),
+		(*Record_FileLock)(nil),
 		(*Record_Pages)(nil),
 	}
 	file_lib_record_record_proto_msgTypes[29].OneofWrappers = []any{
@@ -5083,8 +5308,8 @@ func file_lib_record_record_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lib_record_record_proto_rawDesc), len(file_lib_record_record_proto_rawDesc)),
-			NumEnums:      4,
-			NumMessages:   45,
+			NumEnums:      5,
+			NumMessages:   46,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
