@@ -1313,6 +1313,7 @@ type Task struct {
 	Comm           string        `protobuf:"bytes,27,opt,name=comm,proto3" json:"comm,omitempty"`                                   // of the leader; for messages
 	Umask          uint32        `protobuf:"varint,28,opt,name=umask,proto3" json:"umask,omitempty"`
 	HasTty         bool          `protobuf:"varint,29,opt,name=has_tty,json=hasTty,proto3" json:"has_tty,omitempty"`
+	Brk            uint64        `protobuf:"varint,30,opt,name=brk,proto3" json:"brk,omitempty"` // the program break; its Mm takes it over
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -1548,6 +1549,13 @@ func (x *Task) GetHasTty() bool {
 		return x.HasTty
 	}
 	return false
+}
+
+func (x *Task) GetBrk() uint64 {
+	if x != nil {
+		return x.Brk
+	}
+	return 0
 }
 
 type Limit struct {
@@ -4806,7 +4814,7 @@ const file_lib_record_record_proto_rawDesc = "" +
 	"\arecords\x18\x01 \x01(\x04R\arecords\x12\x14\n" +
 	"\x05bytes\x18\x02 \x01(\x04R\x05bytes\x12!\n" +
 	"\findex_offset\x18\x03 \x01(\x04R\vindexOffset\x12\x16\n" +
-	"\x06crc32c\x18\x04 \x01(\aR\x06crc32c\"\x98\a\n" +
+	"\x06crc32c\x18\x04 \x01(\aR\x06crc32c\"\xaa\a\n" +
 	"\x04Task\x12\x10\n" +
 	"\x03pid\x18\x01 \x01(\x11R\x03pid\x12\x12\n" +
 	"\x04ppid\x18\x02 \x01(\x11R\x04ppid\x12\x12\n" +
@@ -4841,7 +4849,8 @@ const file_lib_record_record_proto_rawDesc = "" +
 	"\btty_pgrp\x18\x1a \x01(\x11R\attyPgrp\x12\x12\n" +
 	"\x04comm\x18\x1b \x01(\tR\x04comm\x12\x14\n" +
 	"\x05umask\x18\x1c \x01(\rR\x05umask\x12\x17\n" +
-	"\ahas_tty\x18\x1d \x01(\bR\x06hasTty\"-\n" +
+	"\ahas_tty\x18\x1d \x01(\bR\x06hasTty\x12\x10\n" +
+	"\x03brk\x18\x1e \x01(\x04R\x03brk\"-\n" +
 	"\x05State\x12\v\n" +
 	"\aRUNNING\x10\x00\x12\v\n" +
 	"\aSTOPPED\x10\x01\x12\n" +

@@ -1,0 +1,210 @@
+package freezer
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"floe/lib/inject"
+	"floe/lib/procfs"
+	"floe/lib/record"
+	"floe/lib/tracer"
+)
+
+// collector reads a frozen tree into records.
+type collector struct {
+	p                      *tracer.Ptrace
+	mm, files, fs, sighand numbering
+	emit                   func(*record.Record) error
+}
+
+// Collect gives a record of every task and thread of the tree to emit.
+func (t *Tree) Collect(p *tracer.Ptrace, emit func(*record.Record) error) error {
+	c := &collector{p: p, emit: emit, mm: numbering{kind: kcmpVM}, files: numbering{kind: kcmpFiles},
+		fs: numbering{kind: kcmpFS}, sighand: numbering{kind: kcmpSighand}}
+	for _, proc := range t.Procs {
+		if err := c.process(t, proc); err != nil {
+			return fmt.Errorf("task %d (%s): %w", proc.PID, proc.Stat.Comm, err)
+		}
+	}
+	return nil
+}
+
+func (c *collector) process(t *Tree, proc *Process) error {
+	s := proc.Stat
+	task := &record.Task{
+		Pid: int32(proc.PID), Ppid: int32(s.PPID), Pgid: int32(s.PGRP), Sid: int32(s.Session), StartTime: s.StartTime,
+		ExitSignal: uint32(s.ExitSignal), TtyNr: uint32(s.TTY), TtyPgrp: int32(s.TTYPGRP), HasTty: s.TTY != 0, Comm: s.Comm,
+	}
+	if proc.Zombie {
+		task.State, task.ExitCode = record.Task_ZOMBIE, uint32(s.ExitCode)
+		return c.emit(&record.Record{Body: &record.Record_Task{Task: task}})
+	}
+	for _, th := range proc.Threads {
+		task.Tids = append(task.Tids, int32(th.TID))
+	}
+	if lead := proc.Threads[0]; lead.Stop.Kind == tracer.GroupStop {
+		task.State, task.StopSignal = record.Task_STOPPED, uint32(lead.Stop.Signal)
+	}
+	status, err := procfs.ReadStatus(proc.PID)
+	if err != nil {
+		return err
+	}
+	if err := c.outside(proc, status, task); err != nil {
+		return err
+	}
+	threads, err := c.inside(proc, task)
+	if err != nil {
+		return err
+	}
+	if err := c.emit(&record.Record{Body: &record.Record_Task{Task: task}}); err != nil {
+		return err
+	}
+	for _, th := range threads {
+		if err := c.emit(&record.Record{Body: &record.Record_Thread{Thread: th}}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// outside reads what can be read of a process without running anything in it.
+func (c *collector) outside(proc *Process, status *procfs.Status, task *record.Task) error {
+	if status.Seccomp != 0 {
+		return fmt.Errorf("it has a seccomp filter, which can't be saved yet")
+	}
+	if err := sameNamespaces(proc.PID); err != nil {
+		return err
+	}
+	for _, n := range []struct {
+		from *numbering
+		to   *uint64
+	}{{&c.mm, &task.MmId}, {&c.files, &task.FilesId}, {&c.fs, &task.FsId}, {&c.sighand, &task.SighandId}} {
+		id, err := n.from.id(proc.PID)
+		if err != nil {
+			return err
+		}
+		*n.to = id
+	}
+	limits, err := procfs.ReadLimits(proc.PID)
+	if err != nil {
+		return err
+	}
+	for _, l := range limits {
+		task.Limits = append(task.Limits, &record.Limit{Cur: l.Cur, Max: l.Max})
+	}
+	oom, err := number(proc.PID, "oom_score_adj", 10)
+	if err != nil {
+		return err
+	}
+	pers, err := number(proc.PID, "personality", 16)
+	if err != nil {
+		return err
+	}
+	task.OomScoreAdj, task.Personality, task.Umask = int32(oom), uint32(pers), status.Umask
+	return nil
+}
+
+func number(pid int, name string, base int) (int64, error) {
+	path := fmt.Sprintf("/proc/%d/%s", pid, name)
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return 0, err
+	}
+	v, err := strconv.ParseInt(strings.TrimSpace(string(b)), base, 64)
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", path, err)
+	}
+	return v, nil
+}
+
+// namespaces that the tree has to share with freeze: others can't be saved
+// yet.
+var namespaces = []string{"pid", "pid_for_children", "mnt", "net", "ipc", "uts", "user", "cgroup", "time", "time_for_children"}
+
+func sameNamespaces(pid int) error {
+	for _, ns := range namespaces {
+		own, err := os.Readlink("/proc/self/ns/" + ns)
+		if errors.Is(err, os.ErrNotExist) {
+			continue // a kernel without it
+		} else if err != nil {
+			return err
+		}
+		its, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/%s", pid, ns))
+		if err != nil {
+			return err
+		}
+		if own != its {
+			return fmt.Errorf("it is in another %s namespace than freeze; such a task can't be saved yet (run freeze inside, with nsenter)", ns)
+		}
+	}
+	return nil
+}
+
+// inside runs what only the tasks themselves can tell.
+func (c *collector) inside(proc *Process, task *record.Task) (threads []*record.Thread, err error) {
+	g, err := inject.NewGuest(tracer.TID(proc.PID))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, g.Close()) }()
+	timers, err := procfs.ReadTimers(proc.PID)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	for i, th := range proc.Threads {
+		var q *processQuery
+		if i == 0 {
+			q = &processQuery{task: task, timers: timers}
+		} else if err := c.sharesAll(proc.PID, int(th.TID)); err != nil {
+			return nil, err
+		}
+		r, err := c.thread(g, proc, th, q)
+		if err != nil {
+			return nil, err
+		}
+		threads = append(threads, r)
+	}
+	// Only now: a signal that came during the calls above was delivered.
+	pending, err := c.p.PeekSigInfo(proc.Threads[0].TID, true)
+	if err != nil {
+		return nil, err
+	}
+	task.Pending = sigInfos(pending)
+	return threads, nil
+}
+
+// sharesAll refuses a thread with a descriptor table or directories of its own.
+func (c *collector) sharesAll(pid, tid int) error {
+	for what, kind := range map[string]int{"descriptors": kcmpFiles, "working directory": kcmpFS} {
+		r, err := kcmp(pid, tid, kind)
+		if err != nil {
+			return err
+		}
+		if r != 0 {
+			return fmt.Errorf("thread %d has its own %s (unshare); such a thread can't be saved yet", tid, what)
+		}
+	}
+	return nil
+}
+
+func sigInfos(list [][tracer.SigInfoSize]byte) []*record.SigInfo {
+	var out []*record.SigInfo
+	for _, raw := range list {
+		out = append(out, &record.SigInfo{Raw: append([]byte(nil), raw[:]...)})
+	}
+	return out
+}
+
+// robustList is get_robust_list(2).
+func robustList(tid tracer.TID) (head, size uint64, err error) {
+	h, s, e := getRobustList(int(tid))
+	if e != 0 {
+		return 0, 0, fmt.Errorf("get_robust_list: %w", unix.Errno(e))
+	}
+	return h, s, nil
+}

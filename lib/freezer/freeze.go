@@ -1,0 +1,326 @@
+package freezer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"floe/lib/inject"
+	"floe/lib/procfs"
+	"floe/lib/tracer"
+)
+
+// seizeOptions: what a task makes while it is being frozen is traced from
+// birth, so that nobody slips away.
+const seizeOptions = tracer.OptTraceFork | tracer.OptTraceVfork | tracer.OptTraceClone
+
+// stall is how long a thread may take to stop before it counts as one that
+// can't: its vfork child has to run, or a device has to answer.
+const stall = 50 * time.Millisecond
+
+// pause is how long the tree runs between two attempts.
+const pause = 2 * time.Millisecond
+
+var errAgain = errors.New("the tree changed while it was being frozen")
+
+// stuckError says which thread does not stop.
+type stuckError struct {
+	tid  tracer.TID
+	comm string
+	what string
+}
+
+func (e *stuckError) Error() string {
+	return fmt.Sprintf("task %d (%s) does not stop: %s", e.tid, e.comm, e.what)
+}
+
+// Freeze stops the tree of root, again and again until nothing of it is left
+// running, or until ctx ends: then it is let go.
+func Freeze(ctx context.Context, p *tracer.Ptrace, root int) (*Tree, error) {
+	for {
+		t := newTree(root)
+		err := t.attempt(ctx, p)
+		if err == nil {
+			return t, nil
+		}
+		t.release(ctx, p)
+		var stuck *stuckError
+		if !errors.Is(err, errAgain) && !errors.As(err, &stuck) {
+			return nil, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("could not freeze the tree of task %d: %w; it runs on", root, err)
+		case <-time.After(pause):
+		}
+	}
+}
+
+// attempt stops everything once: threads of the processes that are known, then
+// their children, until there is nothing new.
+func (t *Tree) attempt(ctx context.Context, p *tracer.Ptrace) error {
+	t.add(t.Root, nil)
+	for changed := true; changed; {
+		changed = false
+		for _, proc := range t.Procs {
+			more, err := t.seizeThreads(p, proc)
+			if err != nil {
+				return err
+			}
+			changed = changed || more
+		}
+		if err := t.awaitStops(ctx, p); err != nil {
+			return err
+		}
+		more, err := t.findChildren()
+		if err != nil {
+			return err
+		}
+		changed = changed || more
+	}
+	return t.check()
+}
+
+// seizeThreads attaches to the threads of a process that aren't yet attached.
+func (t *Tree) seizeThreads(p *tracer.Ptrace, proc *Process) (changed bool, err error) {
+	if proc.Zombie {
+		return false, nil
+	}
+	tids, err := procfs.Threads(proc.PID)
+	if err != nil {
+		t.busy = true
+		return false, t.vanished(proc)
+	}
+	for _, n := range tids {
+		tid := tracer.TID(n)
+		th := t.threads[tid]
+		if th == nil {
+			th = &Thread{TID: tid}
+			t.threads[tid] = th
+		}
+		if th.Proc == nil {
+			th.Proc, changed = proc, true
+			proc.Threads = append(proc.Threads, th)
+		}
+		if th.asked || th.stopped {
+			continue
+		}
+		if err := t.seize(p, proc, th); err != nil {
+			return changed, err
+		}
+	}
+	return changed, nil
+}
+
+func (t *Tree) seize(p *tracer.Ptrace, proc *Process, th *Thread) error {
+	th.asked = true
+	err := p.Seize(th.TID, seizeOptions)
+	if err == nil {
+		err = p.Interrupt(th.TID)
+	}
+	if err == nil {
+		return nil
+	}
+	st, serr := procfs.ReadStatus(int(th.TID))
+	switch {
+	case errors.Is(serr, os.ErrNotExist) || errors.Is(serr, unix.ESRCH) || errors.Is(err, tracer.ErrTaskGone):
+		t.busy, th.gone = true, true
+		return nil
+	case serr == nil && strings.HasPrefix(st.Fields["State"], "Z") && int(th.TID) == proc.PID:
+		if len(proc.Threads) > 1 || proc.Parent == nil {
+			return fmt.Errorf("task %d (%s): its first thread has ended; such a process can't be saved yet", proc.PID, st.Name)
+		}
+		proc.Zombie, proc.Threads, th.gone, t.busy = true, nil, true, true
+		return nil
+	case serr == nil && st.Tracer == unix.Gettid():
+		return nil // born into our hands: its stop comes
+	case serr == nil && st.Tracer != 0:
+		return fmt.Errorf("task %d (%s) is already traced by task %d; end that first (strace, gdb, another freeze)", th.TID, st.Name, st.Tracer)
+	}
+	return err
+}
+
+// vanished handles a process that ended while it was being frozen.
+func (t *Tree) vanished(proc *Process) error {
+	if proc.Parent == nil {
+		return fmt.Errorf("task %d: %w", proc.PID, tracer.ErrTaskGone)
+	}
+	return errAgain
+}
+
+// awaitStops waits until every thread that was asked to stop has, or is gone.
+func (t *Tree) awaitStops(ctx context.Context, p *tracer.Ptrace) error {
+	last := time.Now()
+	for spins := 0; ; spins++ {
+		tid, stop, err := p.WaitAny(false)
+		if err != nil && !errors.Is(err, tracer.ErrTaskGone) {
+			return err
+		}
+		if tid != 0 {
+			last = time.Now()
+			if err := t.stopped(p, tid, stop); err != nil {
+				return err
+			}
+			continue
+		}
+		waiting := t.running()
+		if waiting == nil {
+			return nil
+		}
+		if time.Since(last) > stall || ctx.Err() != nil {
+			return t.stuck(waiting)
+		}
+		if spins > 20 {
+			time.Sleep(50 * time.Microsecond)
+		}
+	}
+}
+
+func (t *Tree) stopped(p *tracer.Ptrace, tid tracer.TID, s tracer.Stop) error {
+	th := t.threads[tid]
+	if th == nil {
+		th = &Thread{TID: tid, asked: true} // a newborn; its process will be found
+		t.threads[tid] = th
+		t.busy = true
+	}
+	if s.Gone() {
+		th.gone, t.busy = true, true
+		return nil
+	}
+	if s.Kind == tracer.Event {
+		t.busy = true
+	}
+	done, err := inject.TowardsEventStop(p, tid, s)
+	if errors.Is(err, tracer.ErrTaskGone) {
+		th.gone, t.busy = true, true
+		return nil
+	}
+	if done {
+		th.stopped, th.Stop = true, s
+	}
+	return err
+}
+
+// running is a thread that has not stopped yet, if there is one.
+func (t *Tree) running() *Thread {
+	for _, th := range t.threads {
+		if !th.stopped && !th.gone {
+			return th
+		}
+	}
+	return nil
+}
+
+func (t *Tree) stuck(th *Thread) error {
+	e := &stuckError{tid: th.TID, what: "unknown state"}
+	if s, err := procfs.ReadStat(int(th.TID)); err == nil {
+		e.comm = s.Comm
+		wchan, _ := os.ReadFile(fmt.Sprintf("/proc/%d/wchan", th.TID))
+		e.what = fmt.Sprintf("it is in state %c in %s", s.State, wchan)
+	} else {
+		th.gone = true
+		return errAgain
+	}
+	return e
+}
+
+// findChildren looks for processes that are not yet in the tree.
+func (t *Tree) findChildren() (changed bool, err error) {
+	for i := 0; i < len(t.Procs); i++ {
+		proc := t.Procs[i]
+		for _, th := range proc.Threads {
+			if th.gone {
+				continue
+			}
+			kids, err := procfs.Children(proc.PID, int(th.TID))
+			if err != nil {
+				return changed, errAgain
+			}
+			for _, pid := range kids {
+				if t.byPID[pid] == nil {
+					t.add(pid, proc)
+					changed = true
+				}
+			}
+		}
+	}
+	return changed, nil
+}
+
+// release lets everything go that an attempt has stopped. A thread that has
+// not stopped is waited for: only then it can be let go.
+func (t *Tree) release(ctx context.Context, p *tracer.Ptrace) {
+	for _, th := range t.threads {
+		if th.stopped && !th.gone {
+			_ = p.Detach(th.TID, 0)
+			th.gone = true
+		}
+	}
+	for t.running() != nil && ctx.Err() == nil {
+		tid, s, err := p.WaitAny(false)
+		if err != nil {
+			return
+		}
+		if tid == 0 {
+			time.Sleep(200 * time.Microsecond)
+			continue
+		}
+		if err := t.stopped(p, tid, s); err != nil {
+			return
+		}
+		if th := t.threads[tid]; th.stopped && !th.gone {
+			_ = p.Detach(tid, 0)
+			th.gone = true
+		}
+	}
+}
+
+// Thaw lets the whole tree go on, each task as it was.
+func (t *Tree) Thaw(p *tracer.Ptrace) error {
+	var first error
+	for i := len(t.Procs) - 1; i >= 0; i-- {
+		for _, th := range t.Procs[i].Threads {
+			if err := p.Detach(th.TID, 0); err != nil && first == nil && !errors.Is(err, tracer.ErrTaskGone) {
+				first = err
+			}
+		}
+	}
+	return first
+}
+
+// Kill ends the tree while it is still frozen, and waits until it has.
+func (t *Tree) Kill(p *tracer.Ptrace) error {
+	for _, proc := range t.Procs {
+		if !proc.Zombie {
+			if err := unix.Kill(proc.PID, unix.SIGKILL); err != nil && err != unix.ESRCH {
+				return fmt.Errorf("task %d: kill: %w", proc.PID, err)
+			}
+		}
+	}
+	for {
+		// Every thread's end is ours to see, until none is left.
+		if _, _, err := p.WaitAny(true); err != nil {
+			if errors.Is(err, tracer.ErrTaskGone) {
+				return nil
+			}
+			return err
+		}
+	}
+}
+
+// Stop lets the tree go into a stop by SIGSTOP.
+func (t *Tree) Stop(p *tracer.Ptrace) error {
+	for _, proc := range t.Procs {
+		if !proc.Zombie {
+			if err := unix.Kill(proc.PID, unix.SIGSTOP); err != nil {
+				return fmt.Errorf("task %d: stop: %w", proc.PID, err)
+			}
+		}
+	}
+	return t.Thaw(p)
+}

@@ -1,0 +1,52 @@
+// Package freezer stops a process tree, every thread of it, and reads what
+// only the tasks' tracer can.
+package freezer
+
+import (
+	"time"
+
+	"floe/lib/procfs"
+	"floe/lib/tracer"
+)
+
+// Tree is a frozen process tree.
+type Tree struct {
+	Root  int
+	Procs []*Process // parents before children
+
+	byPID   map[int]*Process
+	threads map[tracer.TID]*Thread
+	busy    bool      // something was born or died while the tree was frozen
+	begin   time.Time // of the freezing
+}
+
+// Process is one of its processes.
+type Process struct {
+	PID     int
+	Threads []*Thread // the leader first; empty for a zombie
+	Zombie  bool
+	Stat    *procfs.Stat // as it is frozen
+	Parent  *Process     // nil for the root
+}
+
+// Thread is one thread of a process.
+type Thread struct {
+	TID  tracer.TID
+	Proc *Process
+	Stop tracer.Stop
+
+	asked   bool // to stop
+	stopped bool
+	gone    bool
+}
+
+func newTree(root int) *Tree {
+	return &Tree{Root: root, byPID: map[int]*Process{}, threads: map[tracer.TID]*Thread{}, begin: time.Now()}
+}
+
+func (t *Tree) add(pid int, parent *Process) *Process {
+	p := &Process{PID: pid, Parent: parent}
+	t.Procs = append(t.Procs, p)
+	t.byPID[pid] = p
+	return p
+}
