@@ -6,8 +6,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // Progress shows bytes, rate and time left, on a terminal, once the work has
@@ -27,16 +25,11 @@ type Progress struct {
 func (l *Logger) Progress(what string, total int64) *Progress {
 	p := &Progress{log: l, what: what, total: total, start: time.Now(), quit: make(chan struct{})}
 	f, ok := l.w.(*os.File)
-	if !ok || l.Quiet || !isTerminal(f) {
+	if !ok || l.Quiet || !IsTerminal(f) {
 		return p
 	}
 	go p.run()
 	return p
-}
-
-func isTerminal(f *os.File) bool {
-	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
-	return err == nil
 }
 
 // Add counts bytes; any goroutine may.

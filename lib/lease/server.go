@@ -88,7 +88,7 @@ func (s *Server) Wait(ctx context.Context, opt WaitOptions) Outcome {
 			}
 			return out
 		}
-		if !opt.Command && time.Since(idleSince) > opt.Idle {
+		if !out.Complete && time.Since(idleSince) > opt.Idle {
 			out.Failure = fmt.Sprintf("no stage has worked for %s", opt.Idle)
 			return out
 		}

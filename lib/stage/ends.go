@@ -11,10 +11,10 @@ import (
 
 // checkEnds refuses terminals, and keeps an image from other people's eyes.
 func checkEnds(in, out *os.File, log *cli.Logger) error {
-	if isTerminal(in) {
+	if cli.IsTerminal(in) {
 		return cli.Usage(fmt.Errorf("standard input is a terminal; it takes the stream of the stage before"))
 	}
-	if isTerminal(out) {
+	if cli.IsTerminal(out) {
 		return cli.Usage(fmt.Errorf("standard output is a terminal; write the stream to a pipe or a file"))
 	}
 	return Protect(out, log)
@@ -39,13 +39,8 @@ func Protect(out *os.File, log *cli.Logger) error {
 	return nil
 }
 
-func isTerminal(f *os.File) bool {
-	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
-	return err == nil
-}
-
-// isPipe tells whether f's reader can be seen to go: a pipe or a socket.
-func isPipe(f *os.File) bool {
+// IsPipe tells whether f's reader can be seen to go: a pipe or a socket.
+func IsPipe(f *os.File) bool {
 	st, err := f.Stat()
 	return err == nil && st.Mode()&(os.ModeNamedPipe|os.ModeSocket) != 0
 }

@@ -158,7 +158,7 @@ func (s *run) order() error {
 
 // pass ends a stage in the middle: it stays until nobody needs it.
 func (s *run) pass() error {
-	if !isPipe(s.c.Out) {
+	if !IsPipe(s.c.Out) {
 		if err := s.c.Writer.Flush(); err != nil {
 			return err
 		}

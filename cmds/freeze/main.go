@@ -1,0 +1,69 @@
+// freeze stops a process tree and begins the stream that describes it.
+//
+// # Synopsis
+//
+//	freeze [--then thaw|kill|stop] [--timeout DURATION] PID | STAGE... > IMAGE
+//	freeze [--then thaw|kill|stop] [--timeout DURATION] PID -- COMMAND [ARG...]
+//
+// # Description
+//
+// freeze stops the process PID, all its threads and all its descendants, writes
+// what only their tracer can know of them to standard output, and holds them
+// until the stages after it are done or gone. It touches nothing in the
+// processes: they go on as if nothing had been, also when freeze or any stage
+// is killed at any moment.
+//
+// What happens to the tree then is --then's: thaw lets it go on; stop leaves it
+// stopped by SIGSTOP; kill ends it while it is still frozen, so that nothing
+// that it does after the image exists. kill and stop need a whole image that is
+// on disk (pagedump's standard output is a regular file); without one the tree
+// is thawed, and freeze fails.
+//
+// With a COMMAND freeze runs the stages itself: the stream goes to the
+// command's standard input, and its exit status tells whether the image
+// arrived. That is for images that leave the machine.
+//
+// A tree that can't be frozen within --timeout (10s) is let go.
+//
+// # Exit status
+//
+//	0  done as --then says
+//	1  refused or failed; the tree runs on
+//	2  usage
+//	with COMMAND: its status, when that is not 0
+//
+// # Examples
+//
+//	freeze 1234 | vmadump | vdsoprobe | fddump | pagedump > img
+//	freeze --then kill 1234 | vmadump | vdsoprobe | fddump | pagedump > img
+//	freeze --then kill 1234 -- sh -c 'vmadump | vdsoprobe | fddump | pagedump | ssh host restore -d'
+package main
+
+import (
+	"context"
+	_ "embed"
+	"os"
+	"time"
+
+	"floe/lib/cli"
+)
+
+//go:embed main.go
+var manual string
+
+type flags struct {
+	Then    string        `enum:"thaw,kill,stop" default:"thaw" help:"What to do with the tree once its image is complete: ${enum}."`
+	Timeout time.Duration `default:"10s" help:"How long freezing may take, and how long nobody may work on a frozen tree."`
+	PID     int           `arg:"" name:"pid" help:"The root of the tree."`
+	Command []string      `arg:"" optional:"" passthrough:"" help:"A command that runs the stages."`
+}
+
+func main() {
+	var f flags
+	cli.Main("freeze", manual, &f, func(ctx context.Context, log *cli.Logger) error {
+		if len(f.Command) > 0 && f.Command[0] == "--" {
+			f.Command = f.Command[1:]
+		}
+		return run(ctx, os.Stdout, log, options{PID: f.PID, Then: f.Then, Timeout: f.Timeout, Command: f.Command})
+	})
+}
