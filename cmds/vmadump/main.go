@@ -1,0 +1,55 @@
+// vmadump adds the memory maps of a frozen tree to its stream.
+//
+// # Synopsis
+//
+//	freeze PID | vmadump | ...
+//
+// # Description
+//
+// vmadump reads the stream of freeze on standard input, passes it on, and adds
+// a record for every address space of the tree, every mapping in it, and every
+// file behind a mapping: what is mapped where, how, and with which advice, but
+// not what is in it (that is pagedump's).
+//
+// Mappings of a kind that can't be restored yet are refused by name, with the
+// address and what can be done about it; the tree runs on.
+//
+// # Exit status
+//
+//	0  done
+//	1  refused or failed; the tree runs on
+//	2  usage
+//	3  the input is damaged, incomplete, or no stream
+//
+// # Examples
+//
+//	freeze 1234 | vmadump | imgcat
+//	freeze 1234 | vmadump > maps.floe
+package main
+
+import (
+	"context"
+	_ "embed"
+	"os"
+
+	"floe/lib/cli"
+	"floe/lib/record"
+	"floe/lib/stage"
+	"floe/lib/vmas"
+)
+
+//go:embed main.go
+var manual string
+
+func main() {
+	var flags struct{}
+	cli.Main("vmadump", manual, &flags, func(ctx context.Context, log *cli.Logger) error {
+		return run(ctx, os.Stdin, os.Stdout, log)
+	})
+}
+
+func run(ctx context.Context, in, out *os.File, log *cli.Logger) error {
+	return stage.Run(ctx, stage.Options{Name: "vmadump", Needs: []string{"freeze"}, Log: log}, in, out, func(c *stage.Context) error {
+		return vmas.Collect(c.Image, func(r *record.Record) error { return c.Writer.Add(r, nil) })
+	})
+}
