@@ -1,0 +1,46 @@
+# floe: build, test, try. `make help` lists the targets.
+SHELL := /bin/bash
+GO ?= go
+PROGRAMS := $(notdir $(wildcard cmds/*))
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+LDFLAGS := -s -w -X floe/lib/cli.Version=$(VERSION)
+TOOLS := $(CURDIR)/bin/.tools
+
+
+export CGO_ENABLED = 0
+
+.PHONY: all help demo test check gen man bench deps clean
+
+all: ## build the programs, static, into bin/
+	@mkdir -p bin
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmds/...
+	@install -m 755 scripts/checkpoint bin/checkpoint
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+demo: all ## checkpoint, kill and restore a counter in front of you
+	@scripts/demo
+
+test: deps all ## all tests; as root
+	@scripts/test
+
+check: deps ## format, vet, staticcheck, generated code is current
+	@scripts/check
+
+gen: ## generate the protobuf code again (needs protoc)
+	GOBIN=$(TOOLS) $(GO) install google.golang.org/protobuf/cmd/protoc-gen-go
+	PATH=$(TOOLS):$$PATH protoc --go_out=. --go_opt=module=floe lib/record/record.proto
+
+man: all ## manual pages into bin/man/
+	@mkdir -p bin/man
+	@for p in $(PROGRAMS); do bin/$$p --man > bin/man/$$p.1; done
+
+bench: all ## speed, side by side
+	@$(GO) run ./tests/bench
+
+deps: ## the Debian packages that the tests use
+	@scripts/deps
+
+clean: ## remove what was built
+	rm -rf bin
