@@ -67,7 +67,7 @@ func refuseFile(f *record.File) error {
 	case strings.HasPrefix(path, "/memfd:"):
 		return fmt.Errorf("a mapped memfd (%s) can't be saved yet", path)
 	case strings.HasPrefix(path, "/SYSV"):
-		return fmt.Errorf("System V shared memory (%s) can't be saved yet", path)
+		return fmt.Errorf("shared memory of System V (%s) can't be saved yet", path)
 	case strings.HasPrefix(path, "/[aio]") || strings.HasPrefix(path, "anon_inode:"):
 		return fmt.Errorf("a mapping of %s can't be saved yet", path)
 	case f.Deleted:
