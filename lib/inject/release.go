@@ -85,11 +85,19 @@ func Settle(p *tracer.Ptrace, tid tracer.TID, f *Final) error {
 	return p.SetRegs(tid, &f.Regs)
 }
 
+// UnmapCalls is the call that removes the arena, for RunGuest.
+func (a *Arena) UnmapCalls() []stub.Call {
+	return []stub.Call{{What: "munmap of floe's arena", Nr: unix.SYS_MUNMAP, Args: []stub.Arg{stub.I(a.Base), stub.I(a.End() - a.Base)}}}
+}
+
 // UnmapArena removes the arena from a settled process, through its thread tid,
-// which keeps its final registers. Without a vDSO there is no place for code
-// that would survive the tracer's death, and none is needed but here: a kill
-// in the few microseconds of this call then costs the process.
+// which gets its final state. It is for a process without a vDSO: there is no
+// place for a guest program, and a kill in the few microseconds of this call
+// costs the process.
 func (a *Arena) UnmapArena(p *tracer.Ptrace, tid tracer.TID, f *Final) error {
+	if err := p.SetSigMask(tid, puppetMask); err != nil {
+		return err
+	}
 	regs := baseRegs()
 	regs.Rip, regs.Rax = a.Base+a.code.Call, unix.SYS_MUNMAP
 	regs.Rdi, regs.Rsi = a.Base, a.End()-a.Base
@@ -125,5 +133,5 @@ func (a *Arena) UnmapArena(p *tracer.Ptrace, tid tracer.TID, f *Final) error {
 	if err := awaitEventStop(p, tid); err != nil {
 		return err
 	}
-	return p.SetRegs(tid, &f.Regs)
+	return Settle(p, tid, f)
 }

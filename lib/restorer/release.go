@@ -2,6 +2,7 @@ package restorer
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -56,13 +57,43 @@ func (r *Restorer) letGo(p *tracer.Ptrace) error {
 		if !r.shares.OwnsMM(t) {
 			return nil
 		}
-		return r.arena.UnmapArena(p, tracer.TID(t.Pid), r.finals[t.Pid])
+		return r.unmapArena(p, t)
 	}); err != nil {
 		return err
 	}
 	// Children first: a parent must not find its children missing from where
 	// it left them because they have not run yet, nor see them end early.
 	return r.live(func(t *record.Task) error { return r.detach(p, t) })
+}
+
+// unmapArena takes floe's arena out of a process, by code in the process's own
+// vDSO where it has one: that survives our death at any instant.
+func (r *Restorer) unmapArena(p *tracer.Ptrace, t *record.Task) error {
+	tid, f := tracer.TID(t.Pid), r.finals[t.Pid]
+	g, err := inject.NewGuest(tid)
+	if err != nil {
+		return r.arena.UnmapArena(p, tid, f)
+	}
+	defer g.Close()
+	th := inject.Thread{TID: tid, Regs: f.Regs, Mask: f.Mask}
+	for {
+		err := g.Run(p, th, r.arena.UnmapCalls(), func(res []int64, _ func(int, int) ([]byte, error)) error {
+			if res[0] != 0 {
+				return fmt.Errorf("munmap of floe's arena: %w", unix.Errno(-res[0]))
+			}
+			return nil
+		})
+		if !errors.Is(err, inject.ErrDisturbed) {
+			return err
+		}
+		// A pending signal has been delivered: the thread is in its handler.
+		if th.Regs, err = p.GetRegs(tid); err != nil {
+			return err
+		}
+		if th.Mask, err = p.GetSigMask(tid); err != nil {
+			return err
+		}
+	}
 }
 
 // detach lets the threads of one process go. One that was stopped goes into

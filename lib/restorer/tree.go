@@ -13,17 +13,19 @@ import (
 	"floe/lib/tracer"
 )
 
-// frameBytes is the frame room that the largest process needs.
+// frameBytes is the frame room that the address space with the most threads
+// needs.
 func (r *Restorer) frameBytes() int {
-	most := 0
-	for _, list := range r.threads {
-		xstate := 0
-		for _, t := range list {
-			xstate = max(xstate, len(t.Xstate))
+	threads := map[uint64]int{}
+	xstate, most := 0, 0
+	for _, t := range r.im.Tasks {
+		for _, th := range r.threads[t.Pid] {
+			xstate = max(xstate, len(th.Xstate))
+			threads[t.MmId]++
+			most = max(most, threads[t.MmId])
 		}
-		most = max(most, len(list)*inject.FrameSlot(xstate))
 	}
-	return most
+	return most * inject.FrameSlot(xstate)
 }
 
 // placeArena finds room for the arena that no address space of the image uses.
