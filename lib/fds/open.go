@@ -1,0 +1,153 @@
+package fds
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"floe/lib/image"
+	"floe/lib/record"
+)
+
+// OpenOptions are restore's.
+type OpenOptions struct {
+	ForceFiles bool // open files that have changed since the checkpoint
+	// StdinIsImage: descriptor 0 can't be given to the tree.
+	StdinIsImage bool
+	// Stdio are the descriptors to give for the caller's; nil: 0, 1 and 2.
+	Stdio *[3]int
+	Warnf func(format string, args ...any) // may be nil
+}
+
+func (o *OpenOptions) warnf(format string, args ...any) {
+	if o.Warnf != nil {
+		o.Warnf(format, args...)
+	}
+}
+
+// Set is every open file description of an image, open in this process.
+type Set struct {
+	im       *image.Image
+	opt      OpenOptions
+	stdio    [3]int
+	sameBoot bool
+	fds      map[uint64]int // by open_id
+	pipes    map[uint64]*madePipe
+	epolls   []*record.OpenFile
+	adds     []EpollAdd
+}
+
+// Open makes every open file description of an image in this process.
+func Open(im *image.Image, opt OpenOptions) (*Set, error) {
+	s := &Set{im: im, opt: opt, stdio: [3]int{0, 1, 2}, sameBoot: sameBoot(im), fds: map[uint64]int{}, pipes: map[uint64]*madePipe{}}
+	if opt.Stdio != nil {
+		s.stdio = *opt.Stdio
+	}
+	if err := s.openAll(); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Set) openAll() error {
+	defer s.closePipes()
+	for _, id := range s.im.OpenOrder {
+		o := s.im.OpenFiles[id]
+		k, err := s.kindOf(o)
+		if err == nil {
+			s.fds[id], err = k.open(s, o)
+		}
+		if err != nil {
+			delete(s.fds, id)
+			return s.about(id, err)
+		}
+	}
+	s.closePipes()
+	for _, id := range s.im.OpenOrder {
+		o := s.im.OpenFiles[id]
+		k, err := s.kindOf(o)
+		if err == nil {
+			err = k.finish(s, o, s.fds[id])
+		}
+		if err != nil {
+			return s.about(id, err)
+		}
+	}
+	if err := s.fillEpolls(); err != nil {
+		return err
+	}
+	return s.takeLocks()
+}
+
+// kindOf finds the kind of a record.
+func (s *Set) kindOf(o *record.OpenFile) (kind, error) {
+	for _, k := range kinds {
+		if k.opens(o, s) {
+			return k, nil
+		}
+	}
+	return nil, fmt.Errorf("it is of a kind that this version does not know; use a newer floe")
+}
+
+// closePipes lets go of the pipes but for the ends that the tree has.
+func (s *Set) closePipes() {
+	for _, m := range s.pipes {
+		m.close()
+	}
+	s.pipes = map[uint64]*madePipe{}
+}
+
+// FD is this process's descriptor of an open file description.
+func (s *Set) FD(openID uint64) (int, bool) {
+	fd, ok := s.fds[openID]
+	return fd, ok
+}
+
+// Close closes this process's descriptors.
+func (s *Set) Close() {
+	for id, fd := range s.fds {
+		unix.Close(fd)
+		delete(s.fds, id)
+	}
+}
+
+// file is a file of the image.
+func (s *Set) file(id uint64) (*record.File, error) {
+	if f := s.im.Files[id]; f != nil {
+		return f, nil
+	}
+	return nil, fmt.Errorf("file %d is not in the image", id)
+}
+
+// formatOf is the file type of what o opens by name; 0 when it is unknown.
+func (s *Set) formatOf(o *record.OpenFile) uint32 {
+	return s.im.Files[o.GetPath().GetFileId()].GetMode() & unix.S_IFMT
+}
+
+// about says in an error whose descriptor it is about.
+func (s *Set) about(openID uint64, err error) error {
+	if err == nil {
+		return nil
+	}
+	for _, t := range s.im.Tasks {
+		for _, f := range s.im.Fds[t.FilesId] {
+			if f.OpenId == openID && t.State != record.Task_ZOMBIE {
+				return fmt.Errorf("task %d (%s): fd %d: %w", t.Pid, t.Comm, f.Fd, err)
+			}
+		}
+	}
+	return fmt.Errorf("open file %d: %w", openID, err)
+}
+
+// polled tells whether an epoll watches a description.
+func (s *Set) polled(openID uint64) bool {
+	for _, o := range s.im.OpenFiles {
+		for _, t := range o.GetEpoll().GetTargets() {
+			if t.OpenId == openID {
+				return true
+			}
+		}
+	}
+	return false
+}

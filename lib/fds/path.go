@@ -1,0 +1,146 @@
+package fds
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"floe/lib/record"
+)
+
+// pathKind is the kind of regular files, directories and O_PATH handles: what
+// is opened again by its name.
+type pathKind struct{}
+
+func (pathKind) takes(d *desc) bool {
+	if isAnon(d.link) {
+		return false
+	}
+	return d.info.flags&unix.O_PATH != 0 || d.format() == unix.S_IFREG || d.format() == unix.S_IFDIR
+}
+
+func (pathKind) describe(c *collector, d *desc) error {
+	if name, ok := strings.CutPrefix(d.link, "/memfd:"); ok && d.stat.Nlink == 0 {
+		return d.refuse("", "a memfd (%s)", strings.TrimSuffix(name, deletedSuffix))
+	}
+	what, hint := c.reachable(d.link, &d.stat)
+	if what != "" {
+		return d.refuse(hint, "%s", what)
+	}
+	id, err := c.file(d.link, &d.stat)
+	if err != nil {
+		return err
+	}
+	d.rec.Object = &record.OpenFile_Path_{Path: &record.OpenFile_Path{FileId: id}}
+	return nil
+}
+
+const deletedSuffix = " (deleted)"
+
+// reachable tells whether path, as /proc shows it for something that st
+// describes, leads to that same thing; if not, what it is, for people.
+func (c *collector) reachable(path string, st *unix.Stat_t) (what, hint string) {
+	var at unix.Stat_t
+	err := unix.Lstat(path, &at)
+	switch {
+	case err == nil && at.Dev == st.Dev && at.Ino == st.Ino:
+		if aboutTask(path) && isProc(path) {
+			return fmt.Sprintf("a file of /proc about a process (%s)", path), ""
+		}
+		return "", ""
+	case st.Nlink == 0:
+		return fmt.Sprintf("a deleted file (%s)", strings.TrimSuffix(path, deletedSuffix)), ""
+	case strings.HasSuffix(path, deletedSuffix):
+		return fmt.Sprintf("a file that has lost the name it was opened by (%s)", strings.TrimSuffix(path, deletedSuffix)), ""
+	}
+	return fmt.Sprintf("%s, which something else hides at its place,", path), "checkpoint in the mount namespace of the task"
+}
+
+// aboutTask tells whether a path has a component that could be a task's id.
+func aboutTask(path string) bool {
+	for _, part := range strings.Split(path, "/") {
+		if part != "" && strings.Trim(part, "0123456789") == "" {
+			return true
+		}
+	}
+	return false
+}
+
+func isProc(path string) bool {
+	var fs unix.Statfs_t
+	return unix.Statfs(path, &fs) == nil && fs.Type == unix.PROC_SUPER_MAGIC
+}
+
+// fileKey tells Files apart.
+type fileKey struct {
+	dev, ino uint64
+	path     string
+}
+
+// file is the file_id of a file, whose record is added when it is new.
+func (c *collector) file(path string, st *unix.Stat_t) (uint64, error) {
+	key := fileKey{st.Dev, st.Ino, path}
+	if id, ok := c.files[key]; ok {
+		return id, nil
+	}
+	id := uint64(firstFile + len(c.files))
+	c.files[key] = id
+	f := &record.File{
+		FileId: id, Path: []byte(path), Dev: st.Dev, Ino: st.Ino, Mode: st.Mode, Size: uint64(st.Size),
+		MtimeNs: st.Mtim.Nano(), Rdev: st.Rdev, Uid: st.Uid, Gid: st.Gid,
+	}
+	return id, c.tree.Add(&record.Record{Body: &record.Record_File{File: f}}, nil)
+}
+
+func (pathKind) opens(o *record.OpenFile, s *Set) bool {
+	return o.GetPath() != nil && (o.Flags&unix.O_PATH != 0 || s.formatOf(o) != unix.S_IFCHR)
+}
+
+// reopened are the flags that count only while a file is opened, and so don't
+// belong to its description.
+const creationFlags = unix.O_CREAT | unix.O_EXCL | unix.O_TRUNC | unix.O_NOCTTY | unix.O_CLOEXEC
+
+func (pathKind) open(s *Set, o *record.OpenFile) (int, error) {
+	f, err := s.file(o.GetPath().FileId)
+	if err != nil {
+		return -1, err
+	}
+	flags := int(o.Flags) &^ (creationFlags | unix.O_ASYNC)
+	if flags&unix.O_PATH == 0 && f.Mode&unix.S_IFMT != unix.S_IFREG && f.Mode&unix.S_IFMT != unix.S_IFDIR {
+		return -1, fmt.Errorf("%s: it is %s in the image, which is not opened by name", f.Path, formatName(f.Mode))
+	}
+	return openChecked(f, flags, checks{sameBoot: s.sameBoot, force: s.opt.ForceFiles})
+}
+
+func (pathKind) finish(_ *Set, o *record.OpenFile, fd int) error {
+	if o.Flags&unix.O_PATH != 0 || o.Pos == 0 {
+		return nil
+	}
+	if _, err := unix.Seek(fd, o.Pos, os.SEEK_SET); err != nil {
+		return fmt.Errorf("seek to %d: %w", o.Pos, err)
+	}
+	return nil
+}
+
+// formatName names a file type.
+func formatName(mode uint32) string {
+	switch mode & unix.S_IFMT {
+	case unix.S_IFREG:
+		return "a regular file"
+	case unix.S_IFDIR:
+		return "a directory"
+	case unix.S_IFCHR:
+		return "a character device"
+	case unix.S_IFBLK:
+		return "a block device"
+	case unix.S_IFIFO:
+		return "a fifo"
+	case unix.S_IFLNK:
+		return "a symbolic link"
+	case unix.S_IFSOCK:
+		return "a socket"
+	}
+	return fmt.Sprintf("a file of type %#o", mode&unix.S_IFMT)
+}

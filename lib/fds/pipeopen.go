@@ -1,0 +1,192 @@
+package fds
+
+import (
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"floe/lib/record"
+)
+
+func (pipeKind) opens(o *record.OpenFile, _ *Set) bool { return o.GetPipe() != nil }
+
+// madePipe is a pipe in the making: a descriptor each way, which hold it until
+// every end is open.
+type madePipe struct {
+	rec         *record.Pipe
+	read, write int // -1: none
+}
+
+func (m *madePipe) close() {
+	for _, fd := range []int{m.read, m.write} {
+		if fd >= 0 {
+			unix.Close(fd)
+		}
+	}
+}
+
+// open opens one more end of a pipe.
+func (pipeKind) open(s *Set, o *record.OpenFile) (int, error) {
+	end := o.GetPipe()
+	m, err := s.pipe(end.PipeId)
+	if err != nil {
+		return -1, err
+	}
+	access := int(o.Flags) & unix.O_ACCMODE
+	// O_NONBLOCK: a fifo whose other end nobody has must not be waited for.
+	fd, err := reopen(m.base(access), access|unix.O_NONBLOCK)
+	if err != nil {
+		return -1, fmt.Errorf("opening an end of pipe %d: %w", end.PipeId, err)
+	}
+	return fd, nil
+}
+
+func (m *madePipe) base(access int) int {
+	if access == unix.O_WRONLY && m.write >= 0 || m.read < 0 {
+		return m.write
+	}
+	return m.read
+}
+
+// pipe makes a pipe of the image when it is asked for first, and fills it.
+func (s *Set) pipe(id uint64) (*madePipe, error) {
+	if m, ok := s.pipes[id]; ok {
+		return m, nil
+	}
+	rec := s.im.Pipes[id]
+	if rec == nil {
+		return nil, fmt.Errorf("pipe %d is not in the image", id)
+	}
+	m := &madePipe{rec: rec, read: -1, write: -1}
+	var err error
+	if rec.FifoFile != 0 {
+		err = s.openFifo(m)
+	} else {
+		err = newPipe(m)
+	}
+	if err == nil {
+		err = m.fill(s.im.PipeData[id])
+	}
+	if err != nil {
+		m.close()
+		return nil, fmt.Errorf("pipe %d: %w", id, err)
+	}
+	s.pipes[id] = m
+	return m, nil
+}
+
+// newPipe makes an anonymous pipe that belongs to who it belonged to: tasks
+// that are not root's may open it again through /proc (/dev/stdout, /dev/fd).
+func newPipe(m *madePipe) error {
+	var p [2]int
+	if err := unix.Pipe2(p[:], unix.O_CLOEXEC); err != nil {
+		return err
+	}
+	m.read, m.write = p[0], p[1]
+	var st unix.Stat_t
+	if err := unix.Fstat(p[0], &st); err != nil {
+		return err
+	}
+	if st.Uid != m.rec.Uid || st.Gid != m.rec.Gid {
+		if err := unix.Fchown(p[0], int(m.rec.Uid), int(m.rec.Gid)); err != nil {
+			return fmt.Errorf("chown to %d:%d: %w", m.rec.Uid, m.rec.Gid, err)
+		}
+	}
+	return nil
+}
+
+// openFifo opens a fifo both ways, so that no end has to wait for another.
+func (s *Set) openFifo(m *madePipe) error {
+	f, err := s.file(m.rec.FifoFile)
+	if err != nil {
+		return err
+	}
+	if f.Mode&unix.S_IFMT != unix.S_IFIFO {
+		return fmt.Errorf("%s: it is %s in the image", f.Path, formatName(f.Mode))
+	}
+	m.read, err = openChecked(f, unix.O_RDWR|unix.O_NONBLOCK, checks{sameBoot: s.sameBoot, force: s.opt.ForceFiles})
+	if err != nil {
+		return err
+	}
+	n, err := unix.IoctlGetInt(m.read, unix.TIOCINQ)
+	if err == nil && n > 0 {
+		err = fmt.Errorf("%s: %d bytes are waiting in it: another process uses it", f.Path, n)
+	}
+	if err == nil {
+		m.write, err = reopen(m.read, unix.O_WRONLY)
+	}
+	return err
+}
+
+// fill sets a pipe's size and writes what was in it.
+func (m *madePipe) fill(data []byte) error {
+	if m.rec.Capacity > 0 {
+		if _, err := unix.FcntlInt(uintptr(m.write), unix.F_SETPIPE_SZ, int(m.rec.Capacity)); err != nil {
+			return fmt.Errorf("its size of %d bytes: %w", m.rec.Capacity, err)
+		}
+	}
+	flags := unix.O_NONBLOCK
+	parts := []uint32{uint32(len(data))}
+	if len(m.rec.Packets) > 0 {
+		flags |= unix.O_DIRECT
+		parts = m.rec.Packets
+	}
+	if err := setStatus(m.write, uint32(flags)); err != nil {
+		return err
+	}
+	for _, n := range parts {
+		if uint64(n) > uint64(len(data)) {
+			return fmt.Errorf("its packets are longer than its contents")
+		}
+		if err := writeAll(m.write, data[:n]); err != nil {
+			return fmt.Errorf("writing its %d bytes: %w", n, err)
+		}
+		data = data[n:]
+	}
+	if len(data) > 0 {
+		return fmt.Errorf("its contents are longer than its packets")
+	}
+	return nil
+}
+
+func writeAll(fd int, b []byte) error {
+	for len(b) > 0 {
+		n, err := unix.Write(fd, b)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		b = b[n:]
+	}
+	return nil
+}
+
+// finish runs when the pipes are held by their ends alone.
+func (pipeKind) finish(s *Set, o *record.OpenFile, fd int) error {
+	end := o.GetPipe()
+	if s.im.Pipes[end.PipeId].GetFifoFile() != 0 && !end.HungUp && !s.hasWriter(end.PipeId) {
+		// A reader that is opened while nobody writes does not poll as hung up.
+		idle, err := reopen(fd, unix.O_RDONLY|unix.O_NONBLOCK)
+		if err != nil {
+			return fmt.Errorf("opening a fifo again: %w", err)
+		}
+		defer unix.Close(idle)
+		if err := unix.Dup3(idle, fd, unix.O_CLOEXEC); err != nil {
+			return fmt.Errorf("dup3: %w", err)
+		}
+	}
+	return setStatus(fd, o.Flags)
+}
+
+// hasWriter tells whether a pipe has an end that writes.
+func (s *Set) hasWriter(pipeID uint64) bool {
+	for _, o := range s.im.OpenFiles {
+		if o.GetPipe() != nil && o.GetPipe().PipeId == pipeID && o.Flags&unix.O_ACCMODE != unix.O_RDONLY {
+			return true
+		}
+	}
+	return false
+}

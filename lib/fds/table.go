@@ -1,0 +1,220 @@
+package fds
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+
+	"floe/lib/kabi"
+	"floe/lib/record"
+)
+
+// table is one descriptor table, and the first task that has it.
+type table struct {
+	id    uint64
+	task  *record.Task
+	slots []*slot // in order of number
+}
+
+// slot is one descriptor of a table.
+type slot struct {
+	table   *table
+	fd      int32
+	cloexec bool
+	locks   []line // of fdinfo: those that this table holds through the slot
+	desc    *desc
+	openID  uint64
+}
+
+// path is where /proc has the descriptor.
+func (s *slot) path() string { return fmt.Sprintf("/proc/%d/fd/%d", s.table.task.Pid, s.fd) }
+
+// readInfo reads the descriptor's fdinfo.
+func (s *slot) readInfo() (*fdinfo, error) {
+	path := fmt.Sprintf("/proc/%d/fdinfo/%d", s.table.task.Pid, s.fd)
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	info, err := parseFDInfo(b)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return info, nil
+}
+
+// desc is one open file description.
+type desc struct {
+	slots []*slot // who has it; never empty
+	link  string  // as readlink(2) shows it
+	stat  unix.Stat_t
+	info  *fdinfo
+	kind  kind
+	rec   *record.OpenFile
+}
+
+func (d *desc) id() uint64 { return d.rec.OpenId }
+
+// format is the file type of st_mode. Anonymous inodes of newer kernels look
+// like regular files: link tells them.
+func (d *desc) format() uint32 { return d.stat.Mode & unix.S_IFMT }
+
+// gather reads every descriptor table of the tree.
+func (c *collector) gather(tasks []*record.Task) error {
+	seen := map[uint64]bool{}
+	for _, t := range tasks {
+		if t.State == record.Task_ZOMBIE {
+			continue
+		}
+		if err := sharedByThreads(t); err != nil {
+			return err
+		}
+		if seen[t.FilesId] {
+			continue
+		}
+		seen[t.FilesId] = true
+		tab := &table{id: t.FilesId, task: t}
+		c.tables = append(c.tables, tab)
+		if err := c.gatherTable(tab); err != nil {
+			return fmt.Errorf("task %d (%s): %w", t.Pid, t.Comm, err)
+		}
+	}
+	return nil
+}
+
+// sharedByThreads makes sure that a process has one descriptor table and one
+// set of directories.
+func sharedByThreads(t *record.Task) error {
+	for _, tid := range t.Tids {
+		if tid == t.Pid {
+			continue
+		}
+		for what, name := range map[int]string{kabi.KCMP_FILES: "descriptor table", kabi.KCMP_FS: "working directory"} {
+			switch r, err := kcmp(t.Pid, tid, what, 0, 0); {
+			case err != nil:
+				return fmt.Errorf("task %d (%s): kcmp with thread %d: %w", t.Pid, t.Comm, tid, err)
+			case r != kcmpSame:
+				return &Refusal{Pid: t.Pid, Comm: t.Comm, Fd: -1, What: fmt.Sprintf("thread %d, which has a %s of its own,", tid, name), Hint: "end the thread first"}
+			}
+		}
+	}
+	return nil
+}
+
+func (c *collector) gatherTable(tab *table) error {
+	dir := fmt.Sprintf("/proc/%d/fd", tab.task.Pid)
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	names, err := f.Readdirnames(-1)
+	f.Close()
+	if err != nil {
+		return fmt.Errorf("%s: %w", dir, err)
+	}
+	for _, name := range names {
+		fd, err := strconv.ParseInt(name, 10, 32)
+		if err != nil {
+			return fmt.Errorf("%s: %w", dir, err)
+		}
+		tab.slots = append(tab.slots, &slot{table: tab, fd: int32(fd)})
+	}
+	slices.SortFunc(tab.slots, func(a, b *slot) int { return int(a.fd) - int(b.fd) })
+	for _, s := range tab.slots {
+		if err := c.gatherSlot(s); err != nil {
+			return fmt.Errorf("fd %d: %w", s.fd, err)
+		}
+	}
+	return nil
+}
+
+// gatherSlot reads one descriptor and finds its description, or makes it.
+func (c *collector) gatherSlot(s *slot) error {
+	d := &desc{slots: []*slot{s}}
+	var err error
+	path := s.path()
+	if d.link, err = os.Readlink(path); err != nil {
+		return err
+	}
+	if err := unix.Stat(path, &d.stat); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	if d.info, err = s.readInfo(); err != nil {
+		return err
+	}
+	s.cloexec = d.info.cloexec
+	for _, l := range d.info.rest {
+		if l.key == "lock" {
+			s.locks = append(s.locks, l)
+		}
+	}
+	return c.share(d)
+}
+
+// object identifies what a description is a description of. Anonymous inodes
+// share one inode number, so their name goes with it.
+type object struct {
+	dev, ino uint64
+	anon     string
+}
+
+func (d *desc) object() object {
+	o := object{dev: d.stat.Dev, ino: d.stat.Ino}
+	if isAnon(d.link) {
+		o.anon = d.link
+	}
+	return o
+}
+
+// share finds the description that d's only slot refers to among those known,
+// by kcmp(2), whose order makes that a binary search; d is added when it is new.
+func (c *collector) share(d *desc) error {
+	s := d.slots[0]
+	known := c.byObject[d.object()]
+	var failed error
+	at, found := slices.BinarySearchFunc(known, s, func(k *desc, s *slot) int {
+		r, err := compare(k.slots[0], s)
+		if err != nil {
+			failed = errors.Join(failed, err)
+		}
+		return r
+	})
+	if failed != nil {
+		return failed
+	}
+	if found {
+		s.desc = known[at]
+		s.desc.slots = append(s.desc.slots, s)
+		return nil
+	}
+	s.desc = d
+	c.nextOpen++
+	d.rec = &record.OpenFile{OpenId: c.nextOpen, Flags: d.info.flags, Pos: d.info.pos}
+	d.kind = kindOf(d)
+	c.descs = append(c.descs, d)
+	c.byObject[d.object()] = slices.Insert(known, at, d)
+	return nil
+}
+
+// compare orders two descriptors by their descriptions; 0: the same one.
+func compare(a, b *slot) (int, error) {
+	if a.table == b.table && a.fd == b.fd {
+		return 0, nil
+	}
+	r, err := kcmp(a.table.task.Pid, b.table.task.Pid, kabi.KCMP_FILE, uintptr(a.fd), uintptr(b.fd))
+	switch {
+	case err != nil:
+		return 0, fmt.Errorf("kcmp with fd %d of task %d: %w", a.fd, a.table.task.Pid, err)
+	case r == kcmpSame:
+		return 0, nil
+	case r == kcmpLess:
+		return -1, nil
+	case r == kcmpGreater:
+		return 1, nil
+	}
+	return 0, fmt.Errorf("kcmp with fd %d of task %d: unordered", a.fd, a.table.task.Pid)
+}
