@@ -2,7 +2,6 @@ package freezer
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 
 	"golang.org/x/sys/unix"
@@ -14,26 +13,8 @@ import (
 	"floe/lib/tracer"
 )
 
-// maxDisturbed bounds how often a signal may come before a thread's calls can
-// run; each time it is one signal the fewer.
-const maxDisturbed = 1000
-
 // thread reads one thread, and its process too when q is set.
 func (c *collector) thread(g *inject.Guest, proc *Process, th *Thread, q *processQuery) (*record.Thread, error) {
-	for range maxDisturbed {
-		r, err := c.tryThread(g, proc, th, q)
-		if errors.Is(err, inject.ErrDisturbed) {
-			continue
-		}
-		if err != nil {
-			return nil, fmt.Errorf("thread %d: %w", th.TID, err)
-		}
-		return r, nil
-	}
-	return nil, fmt.Errorf("thread %d: more than %d signals came while it was being read", th.TID, maxDisturbed)
-}
-
-func (c *collector) tryThread(g *inject.Guest, proc *Process, th *Thread, q *processQuery) (*record.Thread, error) {
 	stat, err := procfs.ReadStat(int(th.TID))
 	if err != nil {
 		return nil, err

@@ -11,25 +11,20 @@ import (
 	"floe/lib/tracer"
 )
 
-// ErrDisturbed says that a signal came before a guest program could begin. It
-// has been delivered, the task is stopped again, with other registers than
-// before: read them and try again.
-var ErrDisturbed = errors.New("a signal came first")
-
 // Guest is a live process whose threads are all stopped, and room in it for a
 // guest program: unused bytes at the end of its vDSO. The process survives the
 // tracer's death at any instant.
 type Guest struct {
-	pid    tracer.TID
-	mem    *tracer.Mem
-	at     tracer.Addr
-	notify unix.Signal
-	wrote  bool
+	pid     tracer.TID
+	mem     *tracer.Mem
+	at      tracer.Addr
+	notices []unix.Signal // signals that it ignores
+	wrote   bool
 }
 
 // NewGuest looks for the room in process pid.
 func NewGuest(pid tracer.TID) (*Guest, error) {
-	notify, err := notifySignal(pid)
+	notices, err := notices(pid)
 	if err != nil {
 		return nil, err
 	}
@@ -37,12 +32,12 @@ func NewGuest(pid tracer.TID) (*Guest, error) {
 	if err != nil {
 		return nil, err
 	}
-	at, err := findTail(pid, mem)
+	at, left, err := findTail(pid, mem)
 	if err != nil {
 		mem.Close()
 		return nil, fmt.Errorf("task %d: %w", pid, err)
 	}
-	return &Guest{pid: pid, mem: mem, at: at, notify: notify}, nil
+	return &Guest{pid: pid, mem: mem, at: at, notices: notices, wrote: left}, nil
 }
 
 // Close takes the program out of the process, all of whose threads must be in
@@ -62,59 +57,112 @@ type Thread struct {
 	Mask uint64 // blocked signals
 }
 
+// visit is one run of a program in a thread.
+type visit struct {
+	Thread
+	p      *tracer.Ptrace
+	prog   guest
+	notify unix.Signal // 0: its system calls are watched
+	room   uint32      // scratch memory, bytes
+}
+
 // Run runs calls in a thread, one after another whether they fail or not, and
 // gives read what they returned and a way to the data of their arguments. The
-// thread is then stopped as it was before. Arguments may not be results of
-// other calls.
+// thread must be in an event stop or a stop for a signal; it is then in such a
+// stop again, as it was before. Arguments may not be results of other calls.
+//
+// No signal is delivered meanwhile. The order of the requests matters, since
+// this process may be killed between any two:
+//
+//  1. write the program: nobody runs there
+//  2. SETREGS to its first instruction: from here on the task, let go by the
+//     kernel, finds its way back by itself
+//  3. SETSIGMASK to all: nothing comes before the first instruction; the
+//     program ends with the task's own mask
+//  4. stops: table in, results out, and at the last one 3 and 2 backwards
 func (g *Guest) Run(p *tracer.Ptrace, t Thread, calls []stub.Call, read func(results []int64, data func(call, arg int) ([]byte, error)) error) error {
-	resumed := resume(t.Regs)
-	prog := guestProgram(uint64(g.at), g.pid, t.TID, g.notify, t.Mask, &resumed)
-	if len(prog.code) > guestSize {
-		return fmt.Errorf("task %d: guest program of %d bytes", t.TID, len(prog.code))
+	v := &visit{Thread: t, p: p, notify: choose(g.notices, t.Mask), room: roomFor(calls)}
+	v.prog = guestProgram(uint64(g.at), g.pid, t.TID, v.notify, t.Mask, v.room, &t.Regs)
+	if len(v.prog.code) > guestSize {
+		return fmt.Errorf("task %d: guest program of %d bytes", t.TID, len(v.prog.code))
 	}
 	g.wrote = true
-	if err := g.mem.Write(g.at, prog.code); err != nil {
+	if err := g.mem.Write(g.at, v.prog.code); err != nil {
 		return err
 	}
-	regs := t.Regs
-	regs.Rip, regs.Orig_rax = prog.entry, ^uint64(0)
-	if err := p.SetRegs(t.TID, &regs); err != nil {
+	if err := v.enter(); err != nil {
 		return err
 	}
-	stop, scratch, err := g.toStop(p, t, prog)
+	err := v.work(calls, read)
+	if errors.Is(err, tracer.ErrTaskGone) {
+		return err
+	}
+	return errors.Join(err, v.restore())
+}
+
+// work runs the program up to its last stop.
+func (v *visit) work(calls []stub.Call, read func([]int64, func(int, int) ([]byte, error)) error) error {
+	stop, scratch, err := v.toStop(-1)
 	if err != nil {
 		return err
 	}
-	if stop != 0 {
-		return errors.Join(fmt.Errorf("task %d: it could not map %d bytes of scratch memory", t.TID, guestRoom), restore(p, t))
+	last := len(v.prog.stops) - 1
+	if stop == last {
+		return fmt.Errorf("task %d: it could not map %d bytes of scratch memory", v.TID, v.room)
 	}
-	err = g.fill(p, t, prog, scratch, calls, read)
-	if last := g.toLast(p, t, prog); last != nil {
-		return errors.Join(err, last)
+	err = v.fill(scratch, calls, read)
+	for stop < last {
+		var serr error
+		if stop, _, serr = v.toStop(stop); serr != nil {
+			return serr
+		}
 	}
-	return errors.Join(err, restore(p, t))
+	return err
 }
 
-// fill writes the table at the first stop and reads it back at the second.
-func (g *Guest) fill(p *tracer.Ptrace, t Thread, prog guest, scratch uint64, calls []stub.Call, read func([]int64, func(int, int) ([]byte, error)) error) error {
-	table, err := stub.Encode(calls, nil, scratch+guestTable, guestRoom-guestTable)
+// roomFor bounds the scratch memory that calls need, bytes.
+func roomFor(calls []stub.Call) uint32 {
+	const page, align = 4096, 16
+	n := guestTable + stub.EntryBytes(len(calls)) + align
+	for _, c := range calls {
+		for _, a := range c.Args {
+			n += (len(a.Bytes) + align - 1) &^ (align - 1)
+		}
+	}
+	return uint32(n+page-1) &^ (page - 1)
+}
+
+// enter switches the thread to the program.
+func (v *visit) enter() error {
+	regs := v.Regs
+	regs.Rip = v.prog.entry
+	if err := v.p.SetRegs(v.TID, &regs); err != nil {
+		return err
+	}
+	return v.p.SetSigMask(v.TID, blockAllBut(v.notify))
+}
+
+// fill writes the table at the first stop, runs it, and reads it at the
+// second.
+func (v *visit) fill(scratch uint64, calls []stub.Call, read func([]int64, func(int, int) ([]byte, error)) error) error {
+	table, err := stub.Encode(calls, nil, scratch+guestTable, int(v.room)-guestTable)
 	if err != nil {
 		return err
 	}
 	if table.Calls != len(calls) {
-		return fmt.Errorf("task %d: %d calls don't fit into its scratch memory", t.TID, len(calls))
+		return fmt.Errorf("task %d: %d calls don't fit into its scratch memory", v.TID, len(calls))
 	}
 	head := binary.LittleEndian.AppendUint64(make([]byte, 0, guestTable+len(table.Bytes)), uint64(len(calls)))
 	head = append(head[:guestTable], table.Bytes...)
-	if err := tracer.WriteMem(t.TID, tracer.Addr(scratch), head); err != nil {
+	if err := tracer.WriteMem(v.TID, tracer.Addr(scratch), head); err != nil {
 		return err
 	}
-	if stop, _, err := g.toStop(p, t, prog); err != nil {
+	if stop, _, err := v.toStop(0); err != nil {
 		return err
 	} else if stop != 1 {
-		return fmt.Errorf("task %d: guest program at stop %d instead of 1", t.TID, stop)
+		return fmt.Errorf("task %d: guest program at stop %d instead of 1", v.TID, stop)
 	}
-	if err := tracer.ReadMem(t.TID, tracer.Addr(scratch+guestTable), table.Bytes); err != nil {
+	if err := tracer.ReadMem(v.TID, tracer.Addr(scratch+guestTable), table.Bytes); err != nil {
 		return err
 	}
 	return read(stub.Results(table.Bytes, len(calls)), func(call, arg int) ([]byte, error) {
@@ -127,81 +175,72 @@ func (g *Guest) fill(p *tracer.Ptrace, t Thread, prog guest, scratch uint64, cal
 	})
 }
 
-// toLast runs the program to its last stop.
-func (g *Guest) toLast(p *tracer.Ptrace, t Thread, prog guest) error {
-	for range prog.stops {
-		stop, _, err := g.toStop(p, t, prog)
-		if err != nil {
+// restore gives the thread back what it had, at the last stop. At any instant
+// in it, the program would do the same by itself.
+func (v *visit) restore() error {
+	if v.notify == 0 {
+		// A stop at a system call is no place from where the kernel would make
+		// the thread's own call again.
+		if err := v.p.Interrupt(v.TID); err != nil {
 			return err
 		}
-		if stop == len(prog.stops)-1 {
-			return nil
+		if err := v.p.Cont(v.TID, 0); err != nil {
+			return err
+		}
+		if _, err := ToEventStop(v.p, v.TID); err != nil {
+			return err
 		}
 	}
-	return fmt.Errorf("task %d: guest program did not end", t.TID)
-}
-
-// restore gives a thread back what it had. At any instant in it, the program
-// would do the same by itself.
-func restore(p *tracer.Ptrace, t Thread) error {
-	if err := p.SetSigMask(t.TID, t.Mask); err != nil {
+	if err := v.p.SetSigMask(v.TID, v.Mask); err != nil {
 		return err
 	}
-	return p.SetRegs(t.TID, &t.Regs)
+	return v.p.SetRegs(v.TID, &v.Regs)
 }
 
-// toStop lets a thread run to the program's next stop and tells which it is,
-// and rbx: the scratch memory.
-func (g *Guest) toStop(p *tracer.Ptrace, t Thread, prog guest) (int, uint64, error) {
+// toStop lets the thread run to the program's next stop after number last, and
+// tells which it is, and rbx: the scratch memory.
+func (v *visit) toStop(last int) (int, uint64, error) {
+	var sig unix.Signal
 	for {
-		if err := p.Cont(t.TID, 0); err != nil {
+		if err := v.resume(sig); err != nil {
 			return 0, 0, err
 		}
-		s, err := p.Wait(t.TID)
+		s, err := v.p.Wait(v.TID)
 		if err != nil {
 			return 0, 0, err
 		}
 		if s.Gone() {
-			return 0, 0, fmt.Errorf("task %d: %w: %s", t.TID, tracer.ErrTaskGone, s)
+			return 0, 0, fmt.Errorf("task %d: %w: %s", v.TID, tracer.ErrTaskGone, s)
 		}
-		regs, err := p.GetRegs(t.TID)
+		sig = 0
+		switch {
+		case s.Kind == tracer.SignalStop && s.Signal == unix.SIGSTOP:
+			sig = s.Signal // nothing blocks it; the group stop that follows ends with the thaw
+			continue
+		case s.Kind == tracer.SignalStop && s.Signal != v.notify && s.Signal != unix.SIGTRAP:
+			return 0, 0, fmt.Errorf("task %d: unexpected %s in a guest program", v.TID, s)
+		case v.notify != 0 && s.Kind != tracer.SignalStop:
+			continue // a group stop, or a trap that was pending
+		}
+		regs, err := v.p.GetRegs(v.TID)
 		if err != nil {
 			return 0, 0, err
 		}
-		if s.Kind != tracer.SignalStop {
-			continue // a group stop or a trap that was pending
-		}
-		if s.Signal == g.notify {
-			for i, at := range prog.stops {
-				if regs.Rip == at {
-					return i, regs.Rbx, nil
-				}
+		for i, at := range v.prog.stops {
+			if regs.Rip == at && i > last {
+				return i, regs.Rbx, nil
 			}
-			continue // somebody else's, ignored by the process anyway
 		}
-		if regs.Rip < uint64(g.at) || regs.Rip >= prog.stops[0] {
-			return 0, 0, fmt.Errorf("task %d: unexpected %s at %#x in a guest program", t.TID, s, regs.Rip)
-		}
-		return 0, 0, g.deliver(p, t, s.Signal)
+		// Somebody else's signal, which the process ignores anyway; or another
+		// system call.
 	}
 }
 
-// deliver lets a thread have the signal that came before the program began,
-// and stops it again.
-func (g *Guest) deliver(p *tracer.Ptrace, t Thread, sig unix.Signal) error {
-	if err := restore(p, t); err != nil {
-		return err
+func (v *visit) resume(sig unix.Signal) error {
+	if v.notify == 0 {
+		return v.p.Syscall(v.TID, sig)
 	}
-	if err := p.Interrupt(t.TID); err != nil {
-		return err
-	}
-	if err := p.Cont(t.TID, sig); err != nil {
-		return err
-	}
-	if _, err := ToEventStop(p, t.TID); err != nil {
-		return err
-	}
-	return fmt.Errorf("task %d: %w: %s", t.TID, ErrDisturbed, unix.SignalName(sig))
+	return v.p.Cont(v.TID, sig)
 }
 
 // ToEventStop waits until an interrupted task is in its event stop, or in

@@ -2,7 +2,6 @@ package inject
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -77,15 +76,8 @@ func injectOnce(p *tracer.Ptrace, pid tracer.TID) error {
 	if err != nil {
 		return err
 	}
-	for {
-		err := runSome(p, g, pid)
-		if errors.Is(err, ErrDisturbed) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		break
+	if err := runSome(p, g, pid); err != nil {
+		return err
 	}
 	if err := g.Close(); err != nil {
 		return err

@@ -12,25 +12,22 @@ import (
 // freeze that was killed can be told from bytes that are somebody's.
 var guestMagic = [8]byte{'F', 'L', 'O', 'E', 'g', 's', 't', '1'}
 
-// guestRoom is the scratch memory of a guest program, bytes: a count, then a
-// table (package stub), its data behind it.
-const (
-	guestRoom  = 128 << 10
-	guestTable = 16 // offset of the table
-)
+// The scratch memory of a guest program: a count, then a table (package stub),
+// its data behind it.
+const guestTable = 16 // offset of the table, bytes
 
 // guestSize bounds a guest program, bytes.
-const guestSize = 512
+const guestSize = 640
 
 // guestProgram builds the code that runs in a live task, at address at:
 //
 //	rt_sigprocmask   block all but the notify signal
 //	mmap             scratch memory: rbx
-//	tgkill           stop 1: the tracer fills in the table
+//	notify           stop 0: the tracer fills in the table
 //	the calls of the table
-//	tgkill           stop 2: the tracer reads the results
+//	notify           stop 1: the tracer reads the results
 //	munmap
-//	tgkill           stop 3: the tracer sets the task's own registers
+//	notify           stop 2: the tracer sets the task's own registers
 //	rt_sigprocmask   the task's own mask
 //	all registers to what they were; jump to where it was
 //
@@ -39,14 +36,25 @@ const guestSize = 512
 // stack, and none of its instructions changes a flag, so the task's own rsp and
 // eflags are in place all the time, also for a handler that runs between the
 // last two steps.
-func guestProgram(at uint64, pid, tid tracer.TID, notify unix.Signal, mask uint64, resumed *tracer.Regs) guest {
+//
+// A task that stands in an interrupted system call keeps rax and orig_rax when
+// it is switched to the program, so that it stays the kernel's business whether
+// the call is made again or ends with EINTR for a handler that runs first: the
+// kernel then sets rip back by the two bytes of a system call instruction, or
+// doesn't. So the program has two entries with two bytes between them, and two
+// ways out.
+func guestProgram(at uint64, pid, tid tracer.TID, notify unix.Signal, mask uint64, room uint32, own *tracer.Regs) guest {
 	a := &asm{b: append([]byte(nil), guestMagic[:]...)}
-	allAt := a.data(^uint64(1 << (notify - 1)))
+	allAt := a.data(blockAllBut(notify))
 	ownAt := a.data(mask)
-	g := guest{entry: at + uint64(len(a.b))}
+	g := guest{entry: at + uint64(len(a.b)) + syscallSize}
 
+	a.op(0xeb, 8)  // the call is to be made again: jmp to the second mov
+	a.mov32(15, 0) // it is not: r15 is 0
+	a.op(0xeb, 6)  // jmp over the next
+	a.mov32(15, 1) // r15 is 1
 	a.sigmask(allAt)
-	a.call(unix.SYS_MMAP, 0, guestRoom, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS, ^uint64(0), 0)
+	a.call(unix.SYS_MMAP, 0, uint64(room), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS, ^uint64(0), 0)
 	a.op(0x48, 0x89, 0xc3)       // mov %rax, %rbx
 	a.op(0x48, 0x99)             // cqo: rdx is -1 for an error
 	a.op(0x48, 0x8d, 0x4a, 0x01) // lea 1(%rdx), %rcx
@@ -72,26 +80,43 @@ func guestProgram(at uint64, pid, tid tracer.TID, notify unix.Signal, mask uint6
 	a.land(done)
 	g.stops[1] = at + a.notify(pid, tid, notify)
 	a.op(0x48, 0x89, 0xdf)          // mov %rbx, %rdi
-	a.mov32(regSI, guestRoom)       //
+	a.mov32(regSI, room)            //
 	a.mov32(regAX, unix.SYS_MUNMAP) //
 	a.op(0x0f, 0x05)                // syscall
 	a.landFar(failed)
 	g.stops[2] = at + a.notify(pid, tid, notify)
-	a.sigmask(ownAt) //
+	a.sigmask(ownAt)
+	a.leave(own)
+	g.code = a.b
+	return g
+}
+
+// leave gives the registers back and jumps to where the task was.
+func (a *asm) leave(own *tracer.Regs) {
 	for _, r := range []struct {
 		reg int
 		v   uint64
 	}{
-		{regAX, resumed.Rax}, {regCX, resumed.Rcx}, {regDX, resumed.Rdx}, {regBX, resumed.Rbx}, {regBP, resumed.Rbp},
-		{regSI, resumed.Rsi}, {regDI, resumed.Rdi}, {8, resumed.R8}, {9, resumed.R9}, {10, resumed.R10}, {11, resumed.R11},
-		{12, resumed.R12}, {13, resumed.R13}, {14, resumed.R14}, {15, resumed.R15},
+		{regDX, own.Rdx}, {regBX, own.Rbx}, {regBP, own.Rbp}, {regSI, own.Rsi}, {regDI, own.Rdi}, {8, own.R8}, {9, own.R9},
+		{10, own.R10}, {11, own.R11}, {12, own.R12}, {13, own.R13}, {14, own.R14},
 	} {
 		a.mov64(r.reg, r.v)
 	}
+	again, onward := resume(*own)
+	a.op(0x4c, 0x89, 0xf9) // mov %r15, %rcx
+	plain := a.jrcxz()
+	a.out(&again)
+	a.land(plain)
+	a.out(&onward)
+}
+
+// out sets the last three registers and jumps.
+func (a *asm) out(r *tracer.Regs) {
+	a.mov64(regCX, r.Rcx)
+	a.mov64(15, r.R15)
+	a.mov64(regAX, r.Rax)
 	a.op(0xff, 0x25, 0, 0, 0, 0) // jmp *0(%rip)
-	a.data(resumed.Rip)
-	g.code = a.b
-	return g
+	a.data(r.Rip)
 }
 
 // guest is a guest program: its code, where it begins, and the instructions
@@ -100,6 +125,17 @@ type guest struct {
 	code  []byte
 	entry uint64
 	stops [3]uint64
+}
+
+// syscallSize is the length of a system call instruction, bytes.
+const syscallSize = 2
+
+// blockAllBut is a signal mask; 0 for sig blocks all.
+func blockAllBut(sig unix.Signal) uint64 {
+	if sig == 0 {
+		return ^uint64(0)
+	}
+	return ^uint64(1 << (sig - 1))
 }
 
 // Register numbers, as instructions encode them.
@@ -166,9 +202,15 @@ func (a *asm) sigmask(at int) {
 	a.op(0x0f, 0x05)
 }
 
-// notify returns the offset of the instruction after it.
+// notify stops for the tracer: by a signal, or, with sig 0, by a call that has
+// no effect and that the tracer watches for. It returns the offset of the
+// instruction after it.
 func (a *asm) notify(pid, tid tracer.TID, sig unix.Signal) uint64 {
-	a.call(unix.SYS_TGKILL, uint64(pid), uint64(tid), uint64(sig))
+	if sig == 0 {
+		a.call(unix.SYS_GETPID)
+	} else {
+		a.call(unix.SYS_TGKILL, uint64(pid), uint64(tid), uint64(sig))
+	}
 	return uint64(len(a.b))
 }
 
@@ -193,22 +235,32 @@ func (a *asm) landFar(jump int) {
 
 func (a *asm) land(jump int) { a.b[jump] = byte(len(a.b) - (jump + 1)) }
 
-// resume is what a task's registers are after the restart of the system call
-// that they stand in, if any: the work of the kernel, when the tracer is gone
-// and can't leave it to it.
-func resume(r tracer.Regs) tracer.Regs {
-	const (
-		restartSys, restartNoIntr, restartNoHand, restartBlock = 512, 513, 514, 516
-		insn                                                   = 2
-	)
+// What an interrupted system call leaves in rax, <linux/errno.h>; user space
+// never sees it.
+const (
+	restartSys    = 512
+	restartNoIntr = 513
+	restartNoHand = 514
+	restartBlock  = 516
+)
+
+// resume is what a task's registers become when it goes on: with the system
+// call that they stand in made again, and without. The first is the same as the
+// second where no call is to be made again.
+func resume(r tracer.Regs) (again, onward tracer.Regs) {
+	again, onward = r, r
 	if int64(r.Orig_rax) < 0 {
-		return r
+		return again, onward
 	}
 	switch -int64(r.Rax) {
 	case restartSys, restartNoIntr, restartNoHand:
-		r.Rip, r.Rax = r.Rip-insn, r.Orig_rax
+		again.Rax = r.Orig_rax
 	case restartBlock:
-		r.Rip, r.Rax = r.Rip-insn, unix.SYS_RESTART_SYSCALL
+		again.Rax = unix.SYS_RESTART_SYSCALL
+	default:
+		return again, onward
 	}
-	return r
+	again.Rip -= syscallSize
+	onward.Rax = ^uint64(unix.EINTR) + 1
+	return again, onward
 }

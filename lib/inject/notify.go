@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -11,27 +12,45 @@ import (
 	"floe/lib/tracer"
 )
 
-// quiet are the signals whose default is to be ignored; SIGCONT does more.
+// quiet are the signals whose default is to be ignored, and whose sending does
+// nothing else.
 var quiet = []unix.Signal{unix.SIGURG, unix.SIGWINCH, unix.SIGCHLD}
 
-// notifySignal picks a signal that a process ignores, by default or by its
-// action: it stops the process for a tracer, and is dropped without one.
-func notifySignal(pid tracer.TID) (unix.Signal, error) {
+// loud are the ones whose sending has an effect even when they are ignored, or
+// that a tracer is told of for other reasons.
+var loud = []unix.Signal{unix.SIGCONT, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU, unix.SIGTRAP}
+
+// notices lists the signals that a process ignores, by default or by its
+// action: such a one stops it for a tracer, and is dropped without one.
+func notices(pid tracer.TID) ([]unix.Signal, error) {
 	ignored, caught, err := signalSets(pid)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
+	var list []unix.Signal
 	for _, s := range quiet {
 		if caught>>(s-1)&1 == 0 {
-			return s, nil
+			list = append(list, s)
 		}
 	}
 	for s := unix.Signal(1); s <= 64; s++ {
-		if ignored>>(s-1)&1 != 0 && s != unix.SIGTRAP && s != unix.SIGCONT {
-			return s, nil
+		if ignored>>(s-1)&1 != 0 && !slices.Contains(loud, s) && !slices.Contains(list, s) {
+			list = append(list, s)
 		}
 	}
-	return 0, fmt.Errorf("task %d: it handles SIGURG, SIGWINCH and SIGCHLD and ignores no signal: floe needs one that it ignores", pid)
+	return list, nil
+}
+
+// choose picks a signal that a thread with a mask does not block: while it is
+// blocked it is kept, for a sigwait(3) to take or for a handler yet to come,
+// and must not be lost. 0: there is none.
+func choose(notices []unix.Signal, mask uint64) unix.Signal {
+	for _, s := range notices {
+		if mask>>(s-1)&1 == 0 {
+			return s
+		}
+	}
+	return 0
 }
 
 // signalSets reads SigIgn and SigCgt.

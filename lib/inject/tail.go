@@ -7,41 +7,46 @@ import (
 	"os"
 	"strconv"
 
+	"floe/lib/kabi"
 	"floe/lib/tracer"
 )
 
 // findTail looks for guestSize bytes at the end of a process's vDSO that its
-// ELF image leaves free: zeros, or a guest program that was left behind.
-func findTail(pid tracer.TID, mem *tracer.Mem) (tracer.Addr, error) {
-	start, end, err := vdsoSpan(pid)
+// ELF image leaves free: zeros, or a guest program that was left behind (left).
+func findTail(pid tracer.TID, mem *tracer.Mem) (at tracer.Addr, left bool, err error) {
+	start, end, err := VDSO(pid)
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	const most = 64 << 10
 	if end-start > most {
-		return 0, fmt.Errorf("its vDSO has %d bytes", end-start)
+		return 0, false, fmt.Errorf("its vDSO has %d bytes", end-start)
 	}
 	b := make([]byte, end-start)
-	if err := mem.Read(tracer.Addr(start), b); err != nil {
-		return 0, err
+	if err := mem.Read(start, b); err != nil {
+		return 0, false, err
 	}
 	used, err := elfEnd(b)
 	if err != nil {
-		return 0, fmt.Errorf("its vDSO: %w", err)
+		return 0, false, fmt.Errorf("its vDSO: %w", err)
 	}
-	at := (used + 15) &^ 15
-	if at+guestSize > len(b) {
-		return 0, fmt.Errorf("its vDSO leaves %d bytes free, floe needs %d", len(b)-at, guestSize)
+	off := (used + 15) &^ 15
+	if off+guestSize > len(b) {
+		return 0, false, fmt.Errorf("its vDSO leaves %d bytes free, floe needs %d", len(b)-off, guestSize)
 	}
-	free := b[at : at+guestSize]
-	if !bytes.HasPrefix(free, guestMagic[:]) && len(bytes.Trim(free, "\x00")) != 0 {
-		return 0, fmt.Errorf("the end of its vDSO is in use")
+	free := b[off : off+guestSize]
+	left = bytes.HasPrefix(free, guestMagic[:])
+	if !left && len(bytes.Trim(free, "\x00")) != 0 {
+		return 0, false, fmt.Errorf("the end of its vDSO is in use")
 	}
-	return tracer.Addr(start) + tracer.Addr(at), nil
+	return start + tracer.Addr(off), left, nil
 }
 
-// vdsoSpan is where a process has its vDSO.
-func vdsoSpan(pid tracer.TID) (start, end uint64, err error) {
+// VDSO is where a process has the code of its vDSO.
+func VDSO(pid tracer.TID) (start, end tracer.Addr, err error) {
+	if start, end, ok := vdsoFromAuxv(pid); ok {
+		return start, end, nil
+	}
 	maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", pid))
 	if err != nil {
 		return 0, 0, err
@@ -53,11 +58,36 @@ func vdsoSpan(pid tracer.TID) (start, end uint64, err error) {
 	line := maps[bytes.LastIndexByte(maps[:i], '\n')+1 : i]
 	from, rest, _ := bytes.Cut(line, []byte("-"))
 	to, _, _ := bytes.Cut(rest, []byte(" "))
-	if start, err = strconv.ParseUint(string(from), 16, 64); err != nil {
+	lo, err := strconv.ParseUint(string(from), 16, 64)
+	if err != nil {
 		return 0, 0, err
 	}
-	end, err = strconv.ParseUint(string(to), 16, 64)
-	return start, end, err
+	hi, err := strconv.ParseUint(string(to), 16, 64)
+	return tracer.Addr(lo), tracer.Addr(hi), err
+}
+
+// vdsoFromAuxv asks the kernel for the mapping at AT_SYSINFO_EHDR: a process
+// may have very many. ok is false on a kernel that can't be asked (before
+// 6.11), and for a process that has moved its vDSO.
+func vdsoFromAuxv(pid tracer.TID) (start, end tracer.Addr, ok bool) {
+	const atSysinfoEhdr, pair = 33, 16
+	auxv, err := os.ReadFile(fmt.Sprintf("/proc/%d/auxv", pid))
+	if err != nil {
+		return 0, 0, false
+	}
+	for ; len(auxv) >= pair; auxv = auxv[pair:] {
+		if binary.LittleEndian.Uint64(auxv) != atSysinfoEhdr {
+			continue
+		}
+		f, err := os.Open(fmt.Sprintf("/proc/%d/maps", pid))
+		if err != nil {
+			return 0, 0, false
+		}
+		defer f.Close()
+		m, err := kabi.ProcmapQuery(f, binary.LittleEndian.Uint64(auxv[8:]))
+		return tracer.Addr(m.Start), tracer.Addr(m.End), err == nil && m.Name == "[vdso]"
+	}
+	return 0, 0, false
 }
 
 // elfEnd is the end of everything that an ELF64 file's headers name, bytes.

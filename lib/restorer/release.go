@@ -2,7 +2,6 @@ package restorer
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -76,24 +75,12 @@ func (r *Restorer) unmapArena(p *tracer.Ptrace, t *record.Task) error {
 	}
 	defer g.Close()
 	th := inject.Thread{TID: tid, Regs: f.Regs, Mask: f.Mask}
-	for {
-		err := g.Run(p, th, r.arena.UnmapCalls(), func(res []int64, _ func(int, int) ([]byte, error)) error {
-			if res[0] != 0 {
-				return fmt.Errorf("munmap of floe's arena: %w", unix.Errno(-res[0]))
-			}
-			return nil
-		})
-		if !errors.Is(err, inject.ErrDisturbed) {
-			return err
+	return g.Run(p, th, r.arena.UnmapCalls(), func(res []int64, _ func(int, int) ([]byte, error)) error {
+		if res[0] != 0 {
+			return fmt.Errorf("munmap of floe's arena: %w", unix.Errno(-res[0]))
 		}
-		// A pending signal has been delivered: the thread is in its handler.
-		if th.Regs, err = p.GetRegs(tid); err != nil {
-			return err
-		}
-		if th.Mask, err = p.GetSigMask(tid); err != nil {
-			return err
-		}
-	}
+		return nil
+	})
 }
 
 // detach lets the threads of one process go. One that was stopped goes into
