@@ -64,6 +64,28 @@ func Watches(list []Watch) []stub.Call {
 	return calls
 }
 
+// Lock is a record lock, fcntl(2), by descriptor number of a task.
+type Lock struct {
+	FD         int32
+	Type       int16 // F_RDLCK, F_WRLCK
+	Start, Len int64 // bytes; Len 0: to the end
+}
+
+// Locks plans the taking of record locks. They belong to the descriptor table
+// that takes them.
+func Locks(list []Lock) []stub.Call {
+	var calls []stub.Call
+	for _, l := range list {
+		b := make([]byte, 32) // struct flock, whence SEEK_SET
+		binary.LittleEndian.PutUint16(b, uint16(l.Type))
+		binary.LittleEndian.PutUint64(b[8:], uint64(l.Start))
+		binary.LittleEndian.PutUint64(b[16:], uint64(l.Len))
+		calls = append(calls, stub.Call{What: fmt.Sprintf("lock of fd %d", l.FD), Nr: unix.SYS_FCNTL,
+			Args: []stub.Arg{stub.I(l.FD), stub.I(unix.F_SETLK), stub.D(b)}})
+	}
+	return calls
+}
+
 // Directories plans a task's root, working directory and umask. root is -1
 // when it is the caller's.
 func Directories(cwd, root int, umask uint32) []stub.Call {

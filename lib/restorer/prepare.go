@@ -2,13 +2,9 @@ package restorer
 
 import (
 	"fmt"
-	"os"
-
-	"golang.org/x/sys/unix"
 
 	"floe/lib/plan"
 	"floe/lib/record"
-	"floe/lib/stub"
 	"floe/lib/tracer"
 )
 
@@ -53,8 +49,10 @@ func (r *Restorer) prepare(p *tracer.Ptrace) error {
 			}
 			calls = append(calls, slots...)
 			calls = append(calls, plan.Watches(r.watches(t.FilesId))...)
-			calls = append(calls, r.locks(t)...)
 			calls = append(calls, plan.CloseInherited(r.fds.floor)...)
+			// After all closing: a close of any descriptor of a file drops the
+			// locks on it.
+			calls = append(calls, plan.Locks(r.locks(t.FilesId))...)
 		}
 		if _, err := r.arena.Run(p, tid, calls); err != nil {
 			return err
@@ -81,6 +79,17 @@ func (r *Restorer) watches(filesID uint64) []plan.Watch {
 	for _, a := range r.fds.set.EpollAdds() {
 		if a.FilesID == filesID {
 			list = append(list, plan.Watch{Epoll: a.Epfd, FD: a.Fd, Events: a.Events, Data: a.Data})
+		}
+	}
+	return list
+}
+
+// locks lists the record locks of a descriptor table.
+func (r *Restorer) locks(filesID uint64) []plan.Lock {
+	var list []plan.Lock
+	for _, l := range r.fds.set.Locks() {
+		if l.FilesID == filesID {
+			list = append(list, plan.Lock{FD: l.Fd, Type: l.Type, Start: l.Start, Len: l.Len})
 		}
 	}
 	return list

@@ -102,7 +102,7 @@ func (r *Restorer) build(ctx context.Context, load LoadPages) error {
 		as.Guard(g.Start, g.End)
 	}
 	return r.tracer.Do(func(p *tracer.Ptrace) error {
-		for _, step := range []func(*tracer.Ptrace) error{r.finishMemory, r.makeZombies, r.makeThreads, r.finishProcesses} {
+		for _, step := range []func(*tracer.Ptrace) error{r.finishMemory, r.makeZombies, r.makeThreads, r.setOwners, r.finishProcesses} {
 			if err := cmpErr(ctx, step(p)); err != nil {
 				return err
 			}

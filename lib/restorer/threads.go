@@ -56,6 +56,9 @@ func (r *Restorer) prepareThread(p *tracer.Ptrace, t *record.Task, th *record.Th
 	return nil
 }
 
+// setOwners says who gets the signals of descriptors, now that all are there.
+func (r *Restorer) setOwners(*tracer.Ptrace) error { return r.fds.set.SetOwners() }
+
 // finishProcesses does what comes last in each process: what the change of
 // credentials reset, and timers, which run from then on.
 func (r *Restorer) finishProcesses(p *tracer.Ptrace) error {
