@@ -1,0 +1,23 @@
+package pages
+
+import (
+	"floe/lib/record"
+	"floe/lib/stage"
+)
+
+// Dump saves the contents of a frozen tree's memory to the stream of c, and
+// returns the index of it. saved, if set, is told the bytes written.
+func Dump(c *stage.Context, opt Options, saved func(int)) (*record.Index, error) {
+	out, err := newOutput(c.Writer, c.Out)
+	if err != nil {
+		return nil, err
+	}
+	if saved == nil {
+		saved = func(int) {}
+	}
+	ix, err := dump(c, spacesOf(c.Image), out, opt, saved)
+	if err != nil {
+		return nil, err
+	}
+	return &record.Index{Blocks: ix.blocks()}, nil
+}
