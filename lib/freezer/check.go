@@ -1,56 +1,15 @@
 package freezer
 
 import (
-	"fmt"
 	"os"
 	"slices"
+	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"floe/lib/procfs"
 )
-
-// Refuse tells why the tree of pid can't be frozen at all, before anything is
-// touched.
-func Refuse(pid int) error {
-	if pid <= 0 {
-		return fmt.Errorf("%d is no pid", pid)
-	}
-	s, err := procfs.ReadStat(pid)
-	if err != nil {
-		return fmt.Errorf("task %d: no such process", pid)
-	}
-	st, err := procfs.ReadStatus(pid)
-	if err != nil {
-		return fmt.Errorf("task %d: no such process", pid)
-	}
-	switch {
-	case st.TGID != pid:
-		return fmt.Errorf("task %d (%s) is a thread of process %d; name the process", pid, s.Comm, st.TGID)
-	case pid == 1:
-		return fmt.Errorf("task 1 (%s) is the init of this pid namespace and can't be frozen from inside it", s.Comm)
-	case s.Flags&procfs.PFKthread != 0:
-		return fmt.Errorf("task %d (%s) is a kernel thread", pid, s.Comm)
-	case s.State == 'Z' || s.State == 'X':
-		return fmt.Errorf("task %d (%s) is dead: a zombie that its parent has not waited for", pid, s.Comm)
-	case st.Tracer != 0:
-		return fmt.Errorf("task %d (%s) is already traced by task %d; end that first (strace, gdb, another freeze)", pid, s.Comm, st.Tracer)
-	}
-	for own := os.Getpid(); own > 0; {
-		if own == pid {
-			if own == os.Getpid() {
-				return fmt.Errorf("task %d is freeze itself", pid)
-			}
-			return fmt.Errorf("task %d (%s) is an ancestor of freeze, which would freeze itself; run freeze from elsewhere", pid, s.Comm)
-		}
-		up, err := procfs.ReadStat(own)
-		if err != nil {
-			break
-		}
-		own = up.PPID
-	}
-	return nil
-}
 
 // check looks at a tree that stands still: processes that were found dead, and
 // children that got away.
@@ -81,10 +40,25 @@ func (t *Tree) check() error {
 			return errAgain // a newborn whose parent has gone
 		}
 	}
-	if t.busy {
+	if t.busy || lastPID() != t.lastPID {
 		return t.escapes()
 	}
 	return nil
+}
+
+// lastPID is the pid (or thread id) that was given out last in this pid
+// namespace; 0 when the kernel does not say. /proc/loadavg, field 5.
+func lastPID() int {
+	b, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return 0
+	}
+	f := strings.Fields(string(b))
+	if len(f) < 5 {
+		return 0
+	}
+	n, _ := strconv.Atoi(f[4])
+	return n
 }
 
 // escapes looks for a child that was made while the tree was being frozen and

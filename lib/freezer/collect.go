@@ -1,9 +1,11 @@
 package freezer
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -47,8 +49,8 @@ func (c *collector) process(t *Tree, proc *Process) error {
 	for _, th := range proc.Threads {
 		task.Tids = append(task.Tids, int32(th.TID))
 	}
-	if lead := proc.Threads[0]; lead.Stop.Kind == tracer.GroupStop {
-		task.State, task.StopSignal = record.Task_STOPPED, uint32(lead.Stop.Signal)
+	if proc.stopped() {
+		task.State, task.StopSignal = record.Task_STOPPED, uint32(proc.Threads[0].Stop.Signal)
 	}
 	status, err := procfs.ReadStatus(proc.PID)
 	if err != nil {
@@ -74,9 +76,6 @@ func (c *collector) process(t *Tree, proc *Process) error {
 
 // outside reads what can be read of a process without running anything in it.
 func (c *collector) outside(proc *Process, status *procfs.Status, task *record.Task) error {
-	if status.Seccomp != 0 {
-		return fmt.Errorf("it has a seccomp filter, which can't be saved yet")
-	}
 	if err := sameNamespaces(proc.PID); err != nil {
 		return err
 	}
@@ -122,29 +121,6 @@ func number(pid int, name string, base int) (int64, error) {
 	return v, nil
 }
 
-// namespaces that the tree has to share with freeze: others can't be saved
-// yet.
-var namespaces = []string{"pid", "pid_for_children", "mnt", "net", "ipc", "uts", "user", "cgroup", "time", "time_for_children"}
-
-func sameNamespaces(pid int) error {
-	for _, ns := range namespaces {
-		own, err := os.Readlink("/proc/self/ns/" + ns)
-		if errors.Is(err, os.ErrNotExist) {
-			continue // a kernel without it
-		} else if err != nil {
-			return err
-		}
-		its, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/%s", pid, ns))
-		if err != nil {
-			return err
-		}
-		if own != its {
-			return fmt.Errorf("it is in another %s namespace than freeze; such a task can't be saved yet (run freeze inside, with nsenter)", ns)
-		}
-	}
-	return nil
-}
-
 // inside runs what only the tasks themselves can tell.
 func (c *collector) inside(proc *Process, task *record.Task) (threads []*record.Thread, err error) {
 	g, err := inject.NewGuest(tracer.TID(proc.PID))
@@ -175,7 +151,19 @@ func (c *collector) inside(proc *Process, task *record.Task) (threads []*record.
 		return nil, err
 	}
 	task.Pending = sigInfos(pending)
+	if task.State == record.Task_RUNNING && aboutToStop(task, threads) {
+		task.State, task.StopSignal = record.Task_STOPPED, uint32(unix.SIGSTOP)
+	}
 	return threads, nil
+}
+
+// aboutToStop tells whether a SIGSTOP has come while the process was frozen.
+func aboutToStop(task *record.Task, threads []*record.Thread) bool {
+	isStop := func(s *record.SigInfo) bool {
+		return binary.LittleEndian.Uint32(s.Raw) == uint32(unix.SIGSTOP)
+	}
+	return slices.ContainsFunc(task.Pending, isStop) ||
+		slices.ContainsFunc(threads, func(th *record.Thread) bool { return slices.ContainsFunc(th.Pending, isStop) })
 }
 
 // sharesAll refuses a thread with a descriptor table or directories of its own.

@@ -14,9 +14,16 @@ func cpu() (*record.Cpu, error) {
 	if err != nil {
 		return nil, err
 	}
-	const leaf = 0xd
-	lo, size, _, hi := kabi.CPUID(leaf, 0)
-	c := &record.Cpu{Vendor: vendor, Flags: flags, Xcr0: uint64(hi)<<32 | uint64(lo), XsaveSize: size}
+	const (
+		features, osxsave = 1, 1 << 27
+		leaf              = 0xd
+	)
+	c := &record.Cpu{Vendor: vendor, Flags: flags}
+	if _, _, ecx, _ := kabi.CPUID(features, 0); ecx&osxsave == 0 {
+		return c, nil
+	}
+	c.Xcr0 = kabi.XGETBV(0)
+	_, c.XsaveSize, _, _ = kabi.CPUID(leaf, 0) // for what XCR0 has enabled
 	// The first two components are the legacy area's.
 	for n := uint32(2); n < 63; n++ {
 		if c.Xcr0>>n&1 == 0 {

@@ -49,8 +49,7 @@ func Freeze(ctx context.Context, p *tracer.Ptrace, root int) (*Tree, error) {
 			return t, nil
 		}
 		t.release(ctx, p)
-		var stuck *stuckError
-		if !errors.Is(err, errAgain) && !errors.As(err, &stuck) {
+		if !transient(err, root) {
 			return nil, err
 		}
 		select {
@@ -61,10 +60,39 @@ func Freeze(ctx context.Context, p *tracer.Ptrace, root int) (*Tree, error) {
 	}
 }
 
-// attempt stops everything once: threads of the processes that are known, then
-// their children, until there is nothing new.
+// transient tells whether another attempt may succeed after err.
+func transient(err error, root int) bool {
+	if errors.Is(err, tracer.ErrTaskGone) {
+		s, err := procfs.ReadStat(root)
+		return err == nil && s.State != 'Z' && s.State != 'X'
+	}
+	var stuck *stuckError
+	return errors.Is(err, errAgain) || errors.As(err, &stuck)
+}
+
+// attempt stops everything once, at places where it can be read.
 func (t *Tree) attempt(ctx context.Context, p *tracer.Ptrace) error {
 	t.add(t.Root, nil)
+	for {
+		if err := t.settle(ctx, p); err != nil {
+			return err
+		}
+		inside, err := t.insideVDSO(p)
+		if err != nil {
+			return err
+		}
+		if len(inside) == 0 {
+			return t.check()
+		}
+		if err := t.stepOut(ctx, p, inside); err != nil {
+			return err
+		}
+	}
+}
+
+// settle stops threads of the processes that are known, then their children,
+// until there is nothing new.
+func (t *Tree) settle(ctx context.Context, p *tracer.Ptrace) error {
 	for changed := true; changed; {
 		changed = false
 		for _, proc := range t.Procs {
@@ -83,7 +111,7 @@ func (t *Tree) attempt(ctx context.Context, p *tracer.Ptrace) error {
 		}
 		changed = changed || more
 	}
-	return t.check()
+	return nil
 }
 
 // seizeThreads attaches to the threads of a process that aren't yet attached.
@@ -132,8 +160,11 @@ func (t *Tree) seize(p *tracer.Ptrace, proc *Process, th *Thread) error {
 		t.busy, th.gone = true, true
 		return nil
 	case serr == nil && strings.HasPrefix(st.Fields["State"], "Z") && int(th.TID) == proc.PID:
-		if len(proc.Threads) > 1 || proc.Parent == nil {
-			return fmt.Errorf("task %d (%s): its first thread has ended; such a process can't be saved yet", proc.PID, st.Name)
+		if n, err := procfs.Threads(proc.PID); err == nil && len(n) > 1 {
+			return fmt.Errorf("task %d (%s): its first thread has ended while others run; such a process can't be saved yet", proc.PID, st.Name)
+		}
+		if proc.Parent == nil {
+			return t.vanished(proc)
 		}
 		proc.Zombie, proc.Threads, th.gone, t.busy = true, nil, true, true
 		return nil
@@ -217,14 +248,20 @@ func (t *Tree) running() *Thread {
 }
 
 func (t *Tree) stuck(th *Thread) error {
-	e := &stuckError{tid: th.TID, what: "unknown state"}
-	if s, err := procfs.ReadStat(int(th.TID)); err == nil {
-		e.comm = s.Comm
-		wchan, _ := os.ReadFile(fmt.Sprintf("/proc/%d/wchan", th.TID))
-		e.what = fmt.Sprintf("it is in state %c in %s", s.State, wchan)
-	} else {
+	s, err := procfs.ReadStat(int(th.TID))
+	if err != nil {
 		th.gone = true
 		return errAgain
+	}
+	e := &stuckError{tid: th.TID, comm: s.Comm}
+	wchan, _ := os.ReadFile(fmt.Sprintf("/proc/%d/wchan", th.TID))
+	switch {
+	case s.State == 'D' && string(wchan) == "kernel_clone":
+		e.what = "it waits in vfork(2) until its child has called exec"
+	case s.State == 'D':
+		e.what = fmt.Sprintf("it waits in the kernel, in %s, and can't be interrupted", wchan)
+	default:
+		e.what = fmt.Sprintf("it is in state %c, in %s", s.State, wchan)
 	}
 	return e
 }
@@ -280,47 +317,8 @@ func (t *Tree) release(ctx context.Context, p *tracer.Ptrace) {
 	}
 }
 
-// Thaw lets the whole tree go on, each task as it was.
-func (t *Tree) Thaw(p *tracer.Ptrace) error {
-	var first error
-	for i := len(t.Procs) - 1; i >= 0; i-- {
-		for _, th := range t.Procs[i].Threads {
-			if err := p.Detach(th.TID, 0); err != nil && first == nil && !errors.Is(err, tracer.ErrTaskGone) {
-				first = err
-			}
-		}
-	}
-	return first
-}
-
-// Kill ends the tree while it is still frozen, and waits until it has.
-func (t *Tree) Kill(p *tracer.Ptrace) error {
-	for _, proc := range t.Procs {
-		if !proc.Zombie {
-			if err := unix.Kill(proc.PID, unix.SIGKILL); err != nil && err != unix.ESRCH {
-				return fmt.Errorf("task %d: kill: %w", proc.PID, err)
-			}
-		}
-	}
-	for {
-		// Every thread's end is ours to see, until none is left.
-		if _, _, err := p.WaitAny(true); err != nil {
-			if errors.Is(err, tracer.ErrTaskGone) {
-				return nil
-			}
-			return err
-		}
-	}
-}
-
-// Stop lets the tree go into a stop by SIGSTOP.
-func (t *Tree) Stop(p *tracer.Ptrace) error {
-	for _, proc := range t.Procs {
-		if !proc.Zombie {
-			if err := unix.Kill(proc.PID, unix.SIGSTOP); err != nil {
-				return fmt.Errorf("task %d: stop: %w", proc.PID, err)
-			}
-		}
-	}
-	return t.Thaw(p)
+// comm is a task's name, for messages.
+func comm(tid tracer.TID) string {
+	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", tid))
+	return strings.TrimSpace(string(b))
 }

@@ -73,7 +73,31 @@ func (c *collector) restart(th *Thread, g *tracer.Regs) (*record.Restart, error)
 	default:
 		return nil, nil
 	}
+	r.RemainingNs = remaining(th, g, r.Nr)
 	return r, nil
+}
+
+// remaining is what is left of a relative sleep, nanoseconds, or -1. The kernel
+// has already written it to where the program wants it, if it does.
+func remaining(th *Thread, g *tracer.Regs, nr uint64) int64 {
+	var at uint64
+	const timerAbstime = 1
+	switch {
+	case nr == unix.SYS_NANOSLEEP:
+		at = g.Rsi
+	case nr == unix.SYS_CLOCK_NANOSLEEP && g.Rsi&timerAbstime == 0:
+		at = g.R10
+	}
+	var b [16]byte // struct timespec
+	if at == 0 || tracer.ReadMem(th.TID, tracer.Addr(at), b[:]) != nil {
+		return -1
+	}
+	sec, nsec := int64(binary.LittleEndian.Uint64(b[:])), int64(binary.LittleEndian.Uint64(b[8:]))
+	const most = 1 << 33 // seconds: what fits into nanoseconds
+	if sec < 0 || sec > most || nsec < 0 || nsec >= 1e9 {
+		return -1
+	}
+	return sec*1e9 + nsec
 }
 
 // restarted tells which call restart_syscall(2) continues: a task that was
@@ -97,13 +121,15 @@ func (c *collector) restarted(th *Thread, g *tracer.Regs) (uint64, error) {
 		futexBits  = 9
 		futexFlags = 0x180
 	)
-	switch {
+	switch op := g.Rsi &^ futexFlags; {
 	case g.Rdi < pointer && g.Rdx > pointer:
 		return unix.SYS_CLOCK_NANOSLEEP, nil
-	case g.Rdi > pointer && (g.Rsi == 0 || g.Rsi > pointer) && g.R10 < pointer:
+	case g.Rdi > pointer && g.Rsi > pointer, g.Rdi > pointer && g.Rsi == 0 && g.R10 < pointer:
 		return unix.SYS_NANOSLEEP, nil
-	case g.Rdi > pointer && g.R10 > pointer && (g.Rsi&^futexFlags == futexWait || g.Rsi&^futexFlags == futexBits || g.Rsi&^futexFlags == futexPI):
+	case g.Rdi > pointer && g.R10 > pointer && (op == futexWait || op == futexBits || op == futexPI):
 		return unix.SYS_FUTEX, nil
+	case g.Rsi < pointer && g.Rdx <= 1<<31: // poll: pollfds, how many, milliseconds
+		return unix.SYS_POLL, nil
 	}
 	return 0, fmt.Errorf("it continues a system call whose number can't be told; freeze it again a little later")
 }
@@ -114,27 +140,40 @@ const rseqCSSize = 32
 // abortRseq ends a critical section that the freeze has cut, as the kernel
 // does with one that is preempted: the thread goes on at its abort handler.
 // Were it left to the kernel, the calls that are run in the thread would make
-// it forget the section.
+// it forget the section. The record then names the section that was cut, its
+// registers are those after the abort.
 func (c *collector) abortRseq(th *Thread, r *record.Thread) error {
 	if r.Rseq == nil || r.Rseq.CriticalSection == 0 {
 		return nil
 	}
+	at := r.Rseq.CriticalSection
+	r.Rseq.CriticalSection = 0
 	var b [rseqCSSize]byte
-	if err := tracer.ReadMem(th.TID, tracer.Addr(r.Rseq.CriticalSection), b[:]); err != nil {
-		return fmt.Errorf("rseq: %w", err)
+	if err := tracer.ReadMem(th.TID, tracer.Addr(at), b[:]); err != nil {
+		return nil // the kernel would end the program for it, if it looked
 	}
 	le := binary.LittleEndian
 	start, length, abort := le.Uint64(b[8:]), le.Uint64(b[16:]), le.Uint64(b[24:])
 	g, err := c.p.GetRegs(th.TID)
-	if err != nil {
+	if err != nil || g.Rip-start >= length {
+		return err // left already; the kernel clears the word when it comes by
+	}
+	var sig [4]byte
+	if err := tracer.ReadMem(th.TID, tracer.Addr(abort-4), sig[:]); err != nil || le.Uint32(sig[:]) != r.Rseq.Signature {
+		return fmt.Errorf("rseq: the abort handler at %#x has no signature", abort)
+	}
+	// In this order: the handler's address is in no critical section.
+	g.Rip = abort
+	if err := c.p.SetRegs(th.TID, &g); err != nil {
 		return err
 	}
-	if g.Rip-start < length {
-		g.Rip = abort
-		if err := c.p.SetRegs(th.TID, &g); err != nil {
-			return err
-		}
-	}
+	r.Rseq.CriticalSection = at
 	const rseqCS = 8
 	return tracer.WriteMem(th.TID, tracer.Addr(r.Rseq.Addr+rseqCS), make([]byte, 8))
+}
+
+// programCounter is where a stopped thread stands.
+func programCounter(p *tracer.Ptrace, tid tracer.TID) (tracer.Addr, error) {
+	g, err := p.GetRegs(tid)
+	return tracer.Addr(g.Rip), err
 }

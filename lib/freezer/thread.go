@@ -2,6 +2,7 @@ package freezer
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 
 	"golang.org/x/sys/unix"
@@ -21,6 +22,12 @@ func (c *collector) thread(g *inject.Guest, proc *Process, th *Thread, q *proces
 	}
 	status, err := procfs.ReadStatus(int(th.TID))
 	if err != nil {
+		return nil, err
+	}
+	if why := refuseStatus(status); why != "" {
+		return nil, errors.New(why)
+	}
+	if err := c.dispatch(th); err != nil {
 		return nil, err
 	}
 	r := &record.Thread{Pid: int32(proc.PID), Tid: int32(th.TID), StartTime: stat.StartTime, Comm: stat.Comm, Creds: creds(status)}
@@ -169,4 +176,14 @@ func (c *collector) readRseq(th *Thread, r *record.Thread) error {
 	}
 	r.Rseq.CriticalSection = binary.LittleEndian.Uint64(b[:])
 	return nil
+}
+
+// dispatch refuses a thread whose system calls go to a handler of its own: the
+// calls that are run in it would go there too.
+func (c *collector) dispatch(th *Thread) error {
+	on, err := c.p.SyscallUserDispatch(th.TID)
+	if err == nil && on {
+		err = fmt.Errorf("it has syscall user dispatch on (wine?), which can't be saved yet")
+	}
+	return err
 }

@@ -1,5 +1,3 @@
-// Package freezer stops a process tree, every thread of it, and reads what
-// only the tasks' tracer can.
 package freezer
 
 import (
@@ -18,6 +16,7 @@ type Tree struct {
 	threads map[tracer.TID]*Thread
 	busy    bool      // something was born or died while the tree was frozen
 	begin   time.Time // of the freezing
+	lastPID int       // that was given out before it
 }
 
 // Process is one of its processes.
@@ -27,6 +26,8 @@ type Process struct {
 	Zombie  bool
 	Stat    *procfs.Stat // as it is frozen
 	Parent  *Process     // nil for the root
+
+	vdso [2]tracer.Addr // its code, once it has been looked up
 }
 
 // Thread is one thread of a process.
@@ -41,7 +42,7 @@ type Thread struct {
 }
 
 func newTree(root int) *Tree {
-	return &Tree{Root: root, byPID: map[int]*Process{}, threads: map[tracer.TID]*Thread{}, begin: time.Now()}
+	return &Tree{Root: root, byPID: map[int]*Process{}, threads: map[tracer.TID]*Thread{}, begin: time.Now(), lastPID: lastPID()}
 }
 
 func (t *Tree) add(pid int, parent *Process) *Process {

@@ -10,3 +10,12 @@ TEXT ·CPUID(SB), NOSPLIT, $0-24
 	MOVL CX, ecx+16(FP)
 	MOVL DX, edx+20(FP)
 	RET
+
+// func XGETBV(xcr uint32) uint64
+TEXT ·XGETBV(SB), NOSPLIT, $0-16
+	MOVL xcr+0(FP), CX
+	XGETBV
+	SHLQ $32, DX
+	ORQ  DX, AX
+	MOVQ AX, ret+8(FP)
+	RET

@@ -28,12 +28,14 @@ func (p *Ptrace) SetRegs(tid TID, r *Regs) error {
 // GetXState reads the whole xsave area of a stopped task, in the standard
 // (not compacted) layout.
 func (p *Ptrace) GetXState(tid TID) ([]byte, error) {
-	b := make([]byte, MaxXState)
-	n, err := ptraceRegset(unix.PTRACE_GETREGSET, tid, ntX86XState, b)
+	if p.xstate == nil {
+		p.xstate = make([]byte, MaxXState)
+	}
+	n, err := ptraceRegset(unix.PTRACE_GETREGSET, tid, ntX86XState, p.xstate)
 	if err != nil {
 		return nil, wrap("getregset xstate", tid, err)
 	}
-	return append([]byte(nil), b[:n]...), nil
+	return append([]byte(nil), p.xstate[:n]...), nil
 }
 
 // SetXState sets the whole xsave area of a stopped task.

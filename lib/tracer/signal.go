@@ -84,3 +84,17 @@ func (p *Ptrace) RseqConfig(tid TID) (RseqConfig, error) {
 	e := binary.NativeEndian
 	return RseqConfig{Addr: e.Uint64(b[0:]), Size: e.Uint32(b[8:]), Signature: e.Uint32(b[12:]), Flags: e.Uint32(b[16:])}, wrap("rseq", tid, err)
 }
+
+const ptraceGetSyscallUserDispatchConfig = 0x4211
+
+// SyscallUserDispatch tells whether a stopped task has its system calls sent
+// to a handler of its own (prctl PR_SET_SYSCALL_USER_DISPATCH). A kernel before
+// 6.4 can't tell: false.
+func (p *Ptrace) SyscallUserDispatch(tid TID) (bool, error) {
+	var b [32]byte // struct ptrace_sud_config: mode, selector, offset, len
+	_, err := ptraceBuf(ptraceGetSyscallUserDispatchConfig, tid, uintptr(len(b)), b[:])
+	if errors.Is(err, unix.EIO) || errors.Is(err, unix.EINVAL) {
+		return false, nil
+	}
+	return binary.NativeEndian.Uint64(b[:]) != 0, wrap("syscall user dispatch", tid, err)
+}

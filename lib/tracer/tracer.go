@@ -95,7 +95,8 @@ func (t *Tracer) Close() {
 // Ptrace has the requests that only the ptrace thread may make. It is valid
 // inside the function that Do runs.
 type Ptrace struct {
-	t *Tracer
+	t      *Tracer
+	xstate []byte // room to read an xsave area into
 }
 
 // wrap turns an errno into an error that names request and task; ESRCH becomes

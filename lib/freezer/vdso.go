@@ -1,0 +1,69 @@
+package freezer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"floe/lib/inject"
+	"floe/lib/tracer"
+)
+
+// insideVDSO lists the threads that stand in their vDSO: in code that belongs
+// to this kernel, or in a guest program that an earlier freeze left running
+// when it was killed.
+func (t *Tree) insideVDSO(p *tracer.Ptrace) ([]*Thread, error) {
+	var inside []*Thread
+	for _, proc := range t.Procs {
+		if proc.Zombie {
+			continue
+		}
+		if proc.vdso[1] == 0 {
+			start, end, err := inject.VDSO(tracer.TID(proc.PID))
+			if err != nil {
+				return nil, fmt.Errorf("task %d: %w", proc.PID, err)
+			}
+			proc.vdso = [2]tracer.Addr{start, end}
+		}
+		for _, th := range proc.Threads {
+			if th.gone {
+				continue
+			}
+			pc, err := programCounter(p, th.TID)
+			if err != nil {
+				return nil, err
+			}
+			if pc >= proc.vdso[0] && pc < proc.vdso[1] {
+				inside = append(inside, th)
+			}
+		}
+	}
+	return inside, nil
+}
+
+// nudge is how long a thread may run to leave its vDSO: a call there takes
+// less than a microsecond.
+const nudge = 30 * time.Microsecond
+
+// stepOut lets threads run on for a moment and stops them again. Stepping them
+// by single instructions would be exact, but the trap flag would stay when this
+// process is killed, and kill them.
+func (t *Tree) stepOut(ctx context.Context, p *tracer.Ptrace, list []*Thread) error {
+	if ctx.Err() != nil {
+		return &stuckError{tid: list[0].TID, comm: comm(list[0].TID), what: "it calls its vDSO all the time, and can't be stopped outside of it"}
+	}
+	for _, th := range list {
+		if err := p.Cont(th.TID, 0); err != nil {
+			return err
+		}
+		th.stopped = false
+	}
+	time.Sleep(nudge)
+	for _, th := range list {
+		if err := p.Interrupt(th.TID); err != nil && !errors.Is(err, tracer.ErrTaskGone) {
+			return err // one that is gone has a status to fetch
+		}
+	}
+	return t.awaitStops(ctx, p)
+}
