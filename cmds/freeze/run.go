@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"os/signal"
 	"time"
 
@@ -29,13 +28,16 @@ type options struct {
 // frozen is a tree that freeze holds, and who waits for it.
 type frozen struct {
 	options
-	log    *cli.Logger
-	server *lease.Server
-	tracer *tracer.Tracer
-	tree   *freezer.Tree
-	out    *os.File // where the stream goes
-	cmd    *exec.Cmd
+	log     *cli.Logger
+	server  *lease.Server
+	tracer  *tracer.Tracer
+	tree    *freezer.Tree
+	out     *os.File // where the stream goes
+	command *command // nil: the shell runs the stages
 }
+
+// errInterrupted says that a signal ended the work.
+var errInterrupted = errors.New("interrupted")
 
 // run freezes a tree, writes its records to out or to a command, and lets it
 // go when everybody is done.
@@ -64,14 +66,32 @@ func run(ctx context.Context, out *os.File, log *cli.Logger, opt options) error 
 	if err := f.freeze(ctx); err != nil {
 		return err
 	}
-	end, err := f.hold(ctx, cancel)
-	return errors.Join(err, f.letGo(end))
+	start := time.Now()
+	end := f.hold(ctx, cancel)
+	err = f.letGo(end)
+	log.Verbosef("held for %s", time.Since(start).Round(time.Microsecond))
+	if f.command == nil {
+		return err
+	}
+	status := f.command.finish(errors.Is(context.Cause(ctx), errInterrupted))
+	if err != nil && status > 0 {
+		return &cli.ExitError{Code: status, Err: err}
+	}
+	return err
 }
 
+// onSignal ends the work at the first signal. A second one ends the program;
+// the tree survives that too.
 func onSignal(cancel context.CancelCauseFunc) {
 	c := make(chan os.Signal, 1)
-	signal.Notify(c, unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT)
-	cancel(fmt.Errorf("interrupted by %s", <-c))
+	for _, s := range []os.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT} {
+		if !signal.Ignored(s) {
+			signal.Notify(c, s)
+		}
+	}
+	s := <-c
+	signal.Stop(c)
+	cancel(fmt.Errorf("%w by signal: %s", errInterrupted, s))
 }
 
 func (f *frozen) freeze(ctx context.Context) error {
@@ -88,78 +108,38 @@ func (f *frozen) freeze(ctx context.Context) error {
 	return err
 }
 
-// end is how the holding of a tree ended.
-type end struct {
-	lease.Outcome
-	status int // of the command
-}
-
 // hold writes the stream and waits until nobody needs the tree any more.
-func (f *frozen) hold(ctx context.Context, cancel context.CancelCauseFunc) (end, error) {
+func (f *frozen) hold(ctx context.Context, cancel context.CancelCauseFunc) lease.Outcome {
 	wait := lease.WaitOptions{Out: int(f.out.Fd()), Idle: f.Timeout}
-	var ended chan error
 	if len(f.Command) > 0 {
-		var err error
-		if ended, err = f.start(cancel); err != nil {
-			return end{Outcome: lease.Outcome{Failure: err.Error()}}, nil
+		c, err := startCommand(f.Command, cancel)
+		if err != nil {
+			return lease.Outcome{Failure: err.Error()}
 		}
+		f.command, f.out = c, c.in
 		wait.Command, wait.Out = true, -1
 	}
-	if err := f.write(); err != nil {
-		if errors.Is(err, unix.EPIPE) {
-			err = fmt.Errorf("nobody reads the stream")
+	if err := f.write(ctx); err != nil {
+		// A stage that failed says why, and that counts more than its silence.
+		ended, stop := context.WithCancelCause(ctx)
+		stop(err)
+		if o := f.server.Wait(ended, wait); o.Failure != "" {
+			return o
 		}
-		return f.finish(lease.Outcome{Failure: err.Error()}, ended), nil
+		return lease.Outcome{Failure: err.Error()}
 	}
-	if f.cmd == nil && !stage.IsPipe(f.out) {
-		return end{}, nil // nobody can follow
+	if f.command == nil && !stage.IsPipe(f.out) {
+		return lease.Outcome{} // nobody can follow
 	}
-	return f.finish(f.server.Wait(ctx, wait), ended), nil
-}
-
-// finish waits for the command, if there is one.
-func (f *frozen) finish(o lease.Outcome, ended chan error) end {
-	if f.cmd == nil {
-		return end{Outcome: o}
+	o := f.server.Wait(ctx, wait)
+	if f.command != nil && o.Failure == "" {
+		f.command.verdict(&o)
 	}
-	if o.Failure != "" {
-		f.out.Close() // no stage must wait for more
-	}
-	err := <-ended
-	e := end{Outcome: o, status: f.cmd.ProcessState.ExitCode()}
-	switch {
-	case err != nil && o.Failure == "":
-		e.Failure = fmt.Sprintf("%s: %s", f.Command[0], err)
-	case o.Failure == "" && !o.Complete:
-		e.Failure = fmt.Sprintf("%s ended without a complete image", f.Command[0])
-	}
-	return e
-}
-
-// start runs the command with the stream as its input.
-func (f *frozen) start(cancel context.CancelCauseFunc) (chan error, error) {
-	r, w, err := os.Pipe()
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	f.cmd = exec.Command(f.Command[0], f.Command[1:]...)
-	f.cmd.Stdin, f.cmd.Stdout, f.cmd.Stderr = r, os.Stdout, os.Stderr
-	f.out = w
-	if err := f.cmd.Start(); err != nil {
-		f.cmd = nil
-		return nil, err
-	}
-	ended := make(chan error, 1)
-	go func() {
-		ended <- f.cmd.Wait()
-		cancel(lease.ErrCommandEnded)
-	}()
-	return ended, nil
+	return o
 }
 
 // write writes freeze's own records.
-func (f *frozen) write() error {
+func (f *frozen) write(ctx context.Context) error {
 	h, err := freezer.Header(f.PID, cli.Version)
 	if err != nil {
 		return err
@@ -169,30 +149,42 @@ func (f *frozen) write() error {
 		return err
 	}
 	h.Lease = &record.Lease{Pid: int32(os.Getpid()), StartTime: start, Fd: int32(f.server.FD())}
-	w := record.NewWriter(f.out)
+	out, err := newOutlet(ctx, f.out, f.Timeout)
+	if err != nil {
+		return err
+	}
+	defer out.close()
+	w := record.NewWriter(out)
 	if err := w.Add(&record.Record{Body: &record.Record_Header{Header: h}}, nil); err != nil {
 		return err
 	}
 	if err := w.Flush(); err != nil {
-		return err
+		return noReader(err)
 	}
 	if err := f.tracer.Do(func(p *tracer.Ptrace) error {
 		return f.tree.Collect(p, func(r *record.Record) error { return w.Add(r, nil) })
 	}); err != nil {
-		return err
+		return noReader(err)
 	}
 	if err := w.EndStage("freeze", cli.Version); err != nil {
-		return err
+		return noReader(err)
 	}
-	if f.cmd == nil && !stage.IsPipe(f.out) {
+	if f.command == nil && !stage.IsPipe(f.out) {
 		return w.Flush()
 	}
-	return w.Mark()
+	return noReader(w.Mark())
+}
+
+func noReader(err error) error {
+	if errors.Is(err, unix.EPIPE) {
+		return fmt.Errorf("nobody reads the stream")
+	}
+	return err
 }
 
 // letGo does with the tree what --then says, if all went well.
-func (f *frozen) letGo(e end) error {
-	good := e.Failure == "" && e.Complete && (e.OnDisk || f.cmd != nil)
+func (f *frozen) letGo(o lease.Outcome) error {
+	good := o.Failure == "" && o.Complete && (o.OnDisk || f.command != nil)
 	then := f.Then
 	if !good {
 		then = "thaw"
@@ -209,17 +201,12 @@ func (f *frozen) letGo(e end) error {
 	switch {
 	case err != nil:
 		return err
-	case e.Failure != "":
-		err = fmt.Errorf("%s; task %d runs on", e.Failure, f.PID)
+	case o.Failure != "":
+		return fmt.Errorf("%s; task %d runs on", o.Failure, f.PID)
 	case good || f.Then == "thaw":
 		return nil
-	case e.Complete:
-		err = fmt.Errorf("the image is complete but went to a pipe, and only its receiver knows whether it arrived (use freeze --then %s %d -- COMMAND); task %d runs on", f.Then, f.PID, f.PID)
-	default:
-		err = fmt.Errorf("no complete image was written; task %d runs on", f.PID)
+	case o.Complete:
+		return fmt.Errorf("the image is complete but went to a pipe, and only its receiver knows whether it arrived (use freeze --then %s %d -- COMMAND); task %d runs on", f.Then, f.PID, f.PID)
 	}
-	if f.cmd != nil && e.status > 0 {
-		return &cli.ExitError{Code: e.status, Err: err}
-	}
-	return err
+	return fmt.Errorf("no complete image was written; task %d runs on", f.PID)
 }
