@@ -42,8 +42,6 @@ import (
 	"os"
 
 	"floe/lib/cli"
-	"floe/lib/fds"
-	"floe/lib/stage"
 )
 
 //go:embed main.go
@@ -54,8 +52,4 @@ func main() {
 	cli.Main("fddump", manual, &flags, func(ctx context.Context, log *cli.Logger) error {
 		return run(ctx, os.Stdin, os.Stdout, log)
 	})
-}
-
-func run(ctx context.Context, in, out *os.File, log *cli.Logger) error {
-	return stage.Run(ctx, stage.Options{Name: "fddump", Needs: []string{"freeze"}, Log: log}, in, out, fds.Collect)
 }

@@ -3,6 +3,7 @@ package fds
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -188,6 +189,9 @@ func (c *collector) noteTask(t *record.Task, err error) error {
 }
 
 func (c *collector) keep(r *Refusal) {
+	if slices.Contains(c.refused, r) {
+		return // the other end of a pipe
+	}
 	if c.tree.Verbosef != nil {
 		c.tree.Verbosef("%v", r)
 	}

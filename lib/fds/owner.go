@@ -10,8 +10,10 @@ import (
 )
 
 // owner saves who gets the signals of a description (F_SETOWN, F_SETSIG).
+// Files and directories send none but for leases, which are refused, and
+// dnotify.
 func (c *collector) owner(d *desc) error {
-	if d.info.flags&unix.O_PATH != 0 || d.rec.GetExternal() != nil {
+	if d.rec.GetPath() != nil && d.format() != unix.S_IFCHR || d.info.flags&unix.O_PATH != 0 || d.rec.GetExternal() != nil {
 		return nil
 	}
 	fd, err := c.dup(d)

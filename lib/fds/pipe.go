@@ -18,6 +18,7 @@ type pipeObject struct {
 	writers []*desc
 	outside string // why it leads out of the tree; empty: it doesn't
 	rec     *record.Pipe
+	err     error // why it can't be saved
 }
 
 func (pipeKind) takes(d *desc) bool {
@@ -57,11 +58,17 @@ func pipeName(d *desc) string {
 // at as a whole, and saved when it is the tree's alone.
 func (c *collector) pipe(d *desc) (*pipeObject, error) {
 	key := d.object()
-	if p, ok := c.pipes[key]; ok {
-		return p, nil
+	p, ok := c.pipes[key]
+	if !ok {
+		p = &pipeObject{}
+		c.pipes[key] = p
+		p.err = c.lookAt(p, d)
 	}
-	p := &pipeObject{}
-	c.pipes[key] = p
+	return p, p.err
+}
+
+func (c *collector) lookAt(p *pipeObject, d *desc) error {
+	key := d.object()
 	for _, e := range c.byObject[key] {
 		if e.info.reads() {
 			p.readers = append(p.readers, e)
@@ -70,14 +77,11 @@ func (c *collector) pipe(d *desc) (*pipeObject, error) {
 			p.writers = append(p.writers, e)
 		}
 	}
-	if err := c.leadsOut(p, d); err != nil {
-		return nil, err
-	}
-	if p.outside != "" {
-		return p, nil
+	if err := c.leadsOut(p, d); err != nil || p.outside != "" {
+		return err
 	}
 	p.rec = &record.Pipe{PipeId: uint64(len(c.pipes)), Uid: d.stat.Uid, Gid: d.stat.Gid, Mode: d.stat.Mode}
-	return p, c.savePipe(p, d)
+	return c.savePipe(p, d)
 }
 
 // leadsOut decides whether somebody outside of the tree has to do with a pipe.

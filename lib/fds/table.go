@@ -3,9 +3,7 @@ package fds
 import (
 	"errors"
 	"fmt"
-	"os"
 	"slices"
-	"strconv"
 
 	"golang.org/x/sys/unix"
 
@@ -28,23 +26,6 @@ type slot struct {
 	locks   []line // of fdinfo: those that this table holds through the slot
 	desc    *desc
 	openID  uint64
-}
-
-// path is where /proc has the descriptor.
-func (s *slot) path() string { return fmt.Sprintf("/proc/%d/fd/%d", s.table.task.Pid, s.fd) }
-
-// readInfo reads the descriptor's fdinfo.
-func (s *slot) readInfo() (*fdinfo, error) {
-	path := fmt.Sprintf("/proc/%d/fdinfo/%d", s.table.task.Pid, s.fd)
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	info, err := parseFDInfo(b)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return info, nil
 }
 
 // desc is one open file description.
@@ -106,44 +87,36 @@ func sharedByThreads(t *record.Task) error {
 }
 
 func (c *collector) gatherTable(tab *table) error {
-	dir := fmt.Sprintf("/proc/%d/fd", tab.task.Pid)
-	f, err := os.Open(dir)
+	dir, err := openFDDirs(tab.task.Pid)
 	if err != nil {
 		return err
 	}
-	names, err := f.Readdirnames(-1)
-	f.Close()
+	defer dir.close()
+	numbers, err := dir.numbers()
 	if err != nil {
-		return fmt.Errorf("%s: %w", dir, err)
+		return err
 	}
-	for _, name := range names {
-		fd, err := strconv.ParseInt(name, 10, 32)
-		if err != nil {
-			return fmt.Errorf("%s: %w", dir, err)
-		}
-		tab.slots = append(tab.slots, &slot{table: tab, fd: int32(fd)})
-	}
-	slices.SortFunc(tab.slots, func(a, b *slot) int { return int(a.fd) - int(b.fd) })
-	for _, s := range tab.slots {
-		if err := c.gatherSlot(s); err != nil {
-			return fmt.Errorf("fd %d: %w", s.fd, err)
+	for _, n := range numbers {
+		s := &slot{table: tab, fd: n}
+		tab.slots = append(tab.slots, s)
+		if err := c.gatherSlot(dir, s); err != nil {
+			return fmt.Errorf("fd %d: %w", n, err)
 		}
 	}
 	return nil
 }
 
 // gatherSlot reads one descriptor and finds its description, or makes it.
-func (c *collector) gatherSlot(s *slot) error {
+func (c *collector) gatherSlot(dir *fdDirs, s *slot) error {
 	d := &desc{slots: []*slot{s}}
 	var err error
-	path := s.path()
-	if d.link, err = os.Readlink(path); err != nil {
+	if d.link, err = dir.link(s.fd); err != nil {
 		return err
 	}
-	if err := unix.Stat(path, &d.stat); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+	if err := dir.stat(s.fd, &d.stat); err != nil {
+		return err
 	}
-	if d.info, err = s.readInfo(); err != nil {
+	if d.info, err = dir.info(s.fd); err != nil {
 		return err
 	}
 	s.cloexec = d.info.cloexec

@@ -53,7 +53,12 @@ func (c *collector) askTimer(d *desc) (*record.OpenFile_TimerFd, error) {
 	if err := unix.TimerfdGettime(fd, &it); err != nil {
 		return nil, fmt.Errorf("timerfd_gettime: %w", err)
 	}
-	info, err := d.slots[0].readInfo()
+	dir, err := openFDDirs(d.slots[0].table.task.Pid)
+	if err != nil {
+		return nil, err
+	}
+	defer dir.close()
+	info, err := dir.info(d.slots[0].fd)
 	if err != nil {
 		return nil, err
 	}

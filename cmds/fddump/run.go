@@ -1,0 +1,14 @@
+package main
+
+import (
+	"context"
+	"os"
+
+	"floe/lib/cli"
+	"floe/lib/fds"
+	"floe/lib/stage"
+)
+
+func run(ctx context.Context, in, out *os.File, log *cli.Logger) error {
+	return stage.Run(ctx, stage.Options{Name: "fddump", Needs: []string{"freeze"}, Log: log}, in, out, fds.Collect)
+}

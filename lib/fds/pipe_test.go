@@ -1,0 +1,194 @@
+package fds
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestPipeKeepsItsBytes(t *testing.T) {
+	v := python(t, `
+r, w = os.pipe()
+fcntl.fcntl(w, 1031, 1 << 17)  # F_SETPIPE_SZ
+os.write(w, b"some "); os.write(w, b"bytes")
+os.set_blocking(r, False)
+os.dup2(r, 60); os.dup2(w, 61)
+# A child that reads what the parent wrote.
+pid = os.fork()
+if pid == 0:
+    os.close(w); os.close(61)
+    time.sleep(1000)
+os.close(r); os.close(60)
+ready(pid); wait()
+os.write(w, b"!")
+print(os.read(os.open("/proc/%d/fd/60" % pid, os.O_RDONLY), 100).decode(), flush=True)
+wait()
+`)
+	im := v.save()
+	o := reopenImage(t, im, OpenOptions{})
+	r, w := o.fd(1, 60), o.fd(0, 61)
+	if _, err := unix.Write(w, []byte("!")); err != nil {
+		t.Error(err)
+	}
+	if flagsOf(t, r)&unix.O_NONBLOCK == 0 || flagsOf(t, w)&unix.O_NONBLOCK != 0 {
+		t.Errorf("O_NONBLOCK: reader %#o, writer %#o", flagsOf(t, r), flagsOf(t, w))
+	}
+	if n, _ := unix.FcntlInt(uintptr(r), unix.F_GETPIPE_SZ, 0); n != 1<<17 {
+		t.Errorf("the pipe holds %d bytes", n)
+	}
+	if got := o.read(r, 100); got != "some bytes!" {
+		t.Errorf("the restored pipe has %q", got)
+	}
+	v.thaw()
+	v.say("go on")
+	if got := v.line(); got != "some bytes!" {
+		t.Errorf("the victim's pipe has %q after the dump", got)
+	}
+}
+
+func TestFullPipe(t *testing.T) {
+	v := python(t, `
+r, w = os.pipe()
+os.set_blocking(w, False)
+n = 0
+try:
+    while True: n += os.write(w, b"%07d\n" % (n // 8))
+except BlockingIOError: pass
+os.dup2(r, 60); os.dup2(w, 61)
+hold()
+`)
+	o := v.saveAndOpen()
+	got := o.read(o.fd(0, 60), 1<<20)
+	if len(got) != 65536 || !strings.HasPrefix(got, "0000000\n0000001\n") || !strings.HasSuffix(got, "0008191\n") {
+		t.Errorf("%d bytes, %q … %q", len(got), got[:16], got[len(got)-16:])
+	}
+	if n, err := unix.Write(o.fd(0, 61), make([]byte, 10)); err != nil || n != 10 {
+		t.Errorf("write into the emptied pipe: %d, %v", n, err)
+	}
+}
+
+func TestPacketPipe(t *testing.T) {
+	v := python(t, `
+r, w = os.pipe2(os.O_DIRECT)
+for p in b"one", b"second", b"3": os.write(w, p)
+os.dup2(r, 60); os.dup2(w, 61)
+hold()
+`)
+	o := v.saveAndOpen()
+	for _, want := range []string{"one", "second", "3"} {
+		if got := o.read(o.fd(0, 60), 100); got != want {
+			t.Errorf("packet %q, want %q", got, want)
+		}
+	}
+	if flagsOf(t, o.fd(0, 61))&unix.O_DIRECT == 0 {
+		t.Error("the pipe is not in packet mode any more")
+	}
+}
+
+func TestClosedEnds(t *testing.T) {
+	v := python(t, `
+r, w = os.pipe(); os.write(w, b"last words"); os.close(w); os.dup2(r, 60)
+r, w = os.pipe(); os.close(r); os.dup2(w, 61)
+hold()
+`)
+	o := v.saveAndOpen()
+	if got := o.read(o.fd(0, 60), 100); got != "last words" {
+		t.Errorf("read %q", got)
+	}
+	if got := o.read(o.fd(0, 60), 100); got != "" {
+		t.Errorf("read %q, want the end", got)
+	}
+	if _, err := unix.Write(o.fd(0, 61), []byte("x")); !errors.Is(err, unix.EPIPE) {
+		t.Errorf("write: %v, want EPIPE", err)
+	}
+}
+
+func TestPipeBelongsToItsUser(t *testing.T) {
+	v := python(t, `
+os.setgroups([]); os.setgid(65533); os.setuid(65534)
+libc.prctl(4, 1)  # PR_SET_DUMPABLE
+r, w = os.pipe(); os.dup2(r, 60); os.dup2(w, 61)
+os.dup2(os.open("/dev/fd/61", os.O_WRONLY), 62)  # a second description that writes
+hold()
+`)
+	o := v.saveAndOpen()
+	var st unix.Stat_t
+	if err := unix.Fstat(o.fd(0, 60), &st); err != nil || st.Uid != 65534 || st.Gid != 65533 {
+		t.Errorf("the pipe belongs to %d:%d (%v)", st.Uid, st.Gid, err)
+	}
+	if same(t, o.fd(0, 61), o.fd(0, 62)) {
+		t.Error("two descriptions became one")
+	}
+	for _, fd := range []int32{61, 62} {
+		if _, err := unix.Write(o.fd(0, fd), []byte("x")); err != nil {
+			t.Error(err)
+		}
+	}
+	if got := o.read(o.fd(0, 60), 10); got != "xx" {
+		t.Errorf("read %q", got)
+	}
+}
+
+func TestFifo(t *testing.T) {
+	v := python(t, `
+os.mkfifo("fifo")
+both = os.open("fifo", os.O_RDWR); os.write(both, b"hello")
+os.dup2(os.open("fifo", os.O_RDONLY), 60)
+os.dup2(os.open("fifo", os.O_WRONLY), 61)
+os.close(both)
+os.mkfifo("idle")
+os.dup2(os.open("idle", os.O_RDONLY|os.O_NONBLOCK), 62)   # nobody has written yet
+os.mkfifo("pool"); os.dup2(os.open("pool", os.O_RDWR), 63); os.unlink("pool")
+os.write(63, b"tokens")
+hold()
+`)
+	o := v.saveAndOpen()
+	if got := o.read(o.fd(0, 60), 100); got != "hello" {
+		t.Errorf("read %q", got)
+	}
+	if link, _ := os.Readlink("/proc/self/fd/" + itoa(o.fd(0, 60))); link != filepath.Join(v.cmd.Dir, "fifo") {
+		t.Errorf("the fifo is %q", link)
+	}
+	if _, err := unix.Write(o.fd(0, 61), []byte("again")); err != nil {
+		t.Error(err)
+	}
+	if got := o.read(o.fd(0, 60), 100); got != "again" {
+		t.Errorf("read %q", got)
+	}
+	p := []unix.PollFd{{Fd: int32(o.fd(0, 62)), Events: unix.POLLIN}}
+	if n, err := unix.Poll(p, 0); n != 0 || err != nil {
+		t.Errorf("the idle fifo polls as %#x (%v)", p[0].Revents, err)
+	}
+	if got := o.read(o.fd(0, 63), 100); got != "tokens" {
+		t.Errorf("read %q", got)
+	}
+	if _, err := unix.Write(o.fd(0, 63), []byte("x")); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestPipeThatOthersHave(t *testing.T) {
+	v := python(t, `
+r, w = os.pipe(); os.dup2(r, 60); os.dup2(w, 61); os.close(r); os.close(w)
+pid = os.fork()
+if pid == 0: time.sleep(20)
+ready(); print(pid, flush=True); wait()
+`)
+	other := v.line()
+	_, err := collect(t, v.freeze())
+	if err == nil || !strings.Contains(err.Error(), "fd 60: a pipe:[") || !strings.Contains(err.Error(), "task "+other) {
+		t.Errorf("error %v, want one that names the pipe and task %s", err, other)
+	}
+	var n int32
+	for _, c := range other {
+		n = n*10 + c - '0'
+	}
+	v.pids = append(v.pids, n)
+	if _, err := collect(t, v.freeze()); err != nil {
+		t.Errorf("the tree of both: %v", err)
+	}
+}
