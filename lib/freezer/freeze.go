@@ -233,6 +233,10 @@ func (t *Tree) stopped(p *tracer.Ptrace, tid tracer.TID, s tracer.Stop) error {
 	}
 	if done {
 		th.stopped, th.Stop = true, s
+		err = unbreak(p, tid)
+	}
+	if errors.Is(err, tracer.ErrTaskGone) {
+		err = nil // its end is yet to be told
 	}
 	return err
 }
