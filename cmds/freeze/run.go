@@ -123,10 +123,15 @@ func (f *frozen) hold(ctx context.Context, cancel context.CancelCauseFunc) lease
 		// A stage that failed says why, and that counts more than its silence.
 		ended, stop := context.WithCancelCause(ctx)
 		stop(err)
-		if o := f.server.Wait(ended, wait); o.Failure != "" {
-			return o
+		o := f.server.Wait(ended, wait)
+		switch {
+		case o.Failure != "":
+		case f.command != nil && errors.Is(context.Cause(ctx), lease.ErrCommandEnded):
+			f.command.verdict(&o)
+		default:
+			o.Failure = err.Error()
 		}
-		return lease.Outcome{Failure: err.Error()}
+		return o
 	}
 	if f.command == nil && !stage.IsPipe(f.out) {
 		return lease.Outcome{} // nobody can follow
