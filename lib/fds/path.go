@@ -51,7 +51,11 @@ func (c *collector) reachable(path string, st *unix.Stat_t) (what, hint string) 
 		}
 		return "", ""
 	case st.Nlink == 0:
-		return fmt.Sprintf("a deleted file (%s)", strings.TrimSuffix(path, deletedSuffix)), ""
+		what := "file"
+		if st.Mode&unix.S_IFMT == unix.S_IFDIR {
+			what = "directory"
+		}
+		return fmt.Sprintf("a deleted %s (%s)", what, strings.TrimSuffix(path, deletedSuffix)), ""
 	case strings.HasSuffix(path, deletedSuffix):
 		return fmt.Sprintf("a file that has lost the name it was opened by (%s)", strings.TrimSuffix(path, deletedSuffix)), ""
 	}
@@ -98,7 +102,7 @@ func (pathKind) opens(o *record.OpenFile, s *Set) bool {
 	return o.GetPath() != nil && (o.Flags&unix.O_PATH != 0 || s.formatOf(o) != unix.S_IFCHR)
 }
 
-// reopened are the flags that count only while a file is opened, and so don't
+// creationFlags are the flags that count only while a file is opened, and so don't
 // belong to its description.
 const creationFlags = unix.O_CREAT | unix.O_EXCL | unix.O_TRUNC | unix.O_NOCTTY | unix.O_CLOEXEC
 

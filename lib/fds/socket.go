@@ -126,7 +126,9 @@ func addressText(sa unix.Sockaddr) string {
 	case *unix.SockaddrInet6:
 		return netip.AddrPortFrom(netip.AddrFrom16(a.Addr), uint16(a.Port)).String()
 	case *unix.SockaddrUnix:
-		return a.Name
+		if a.Name != "@" { // without a name
+			return a.Name
+		}
 	}
 	return ""
 }

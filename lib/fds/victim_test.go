@@ -264,3 +264,19 @@ func flagsOf(t *testing.T, fd int) int {
 	}
 	return n
 }
+
+// threadsOf lists the threads of a task, the leader first.
+func threadsOf(t *testing.T, pid int32) []int32 {
+	t.Helper()
+	names, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := []int32{pid}
+	for _, n := range names {
+		if tid := atoi(t, n.Name()); tid != pid {
+			list = append(list, tid)
+		}
+	}
+	return list
+}

@@ -1,0 +1,83 @@
+package fds
+
+import (
+	"strings"
+	"testing"
+)
+
+// Everything that can't be saved is refused by name: the task, the descriptor,
+// what it is, and what can be done.
+func TestRefusals(t *testing.T) {
+	for name, c := range map[string]struct{ code, want string }{
+		"tcp listening":  {`s = socket.socket(); s.bind(("127.0.0.1", 0)); s.listen()`, "a TCP socket (127.0.0.1:"},
+		"tcp connected":  {`l = socket.socket(); l.bind(("127.0.0.1", 0)); l.listen(); s = socket.create_connection(l.getsockname()); c = l.accept(); l.close()`, ", connected to 127.0.0.1:"},
+		"udp 6":          {`s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)`, "a UDP socket ([::]:0)"},
+		"raw":            {`s = socket.socket(socket.AF_INET, socket.SOCK_RAW, 1)`, "an IP raw (protocol 1) socket"},
+		"unix pair":      {`s, r = socket.socketpair()`, "a unix stream socket can't"},
+		"unix named":     {`s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.bind("sock")`, "a unix datagram socket (sock)"},
+		"netlink":        {`s = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)`, "a netlink socket"},
+		"inotify":        {`sys_(294, 0)`, "an inotify instance"},
+		"fanotify":       {`sys_(300, 0, 0)`, "a fanotify group"},
+		"memfd":          {`os.memfd_create("secret")`, "a memfd (secret)"},
+		"pidfd":          {`sys_(434, os.getpid(), 0)`, "a pidfd"},
+		"userfaultfd":    {`sys_(323, 1)`, "a userfaultfd"},
+		"bpf map":        {`sys_(321, 0, struct.pack("IIII", 2, 4, 4, 1) + bytes(48), 64)`, "a BPF map"},
+		"deleted":        {`f = open("gone", "w"); os.unlink("gone")`, "a deleted file (/"},
+		"tmpfile":        {`f = tempfile.TemporaryFile(dir=".")`, "a deleted file (/"},
+		"other name":     {`f = open("a", "w"); os.link("a", "b"); os.unlink("a")`, "a file that has lost the name it was opened by (/"},
+		"deleted dir":    {`os.mkdir("d"); f = os.open("d", os.O_RDONLY); os.rmdir("d")`, "a deleted directory (/"},
+		"pty master":     {`f = os.open("/dev/ptmx", os.O_RDWR|os.O_NOCTTY)`, "the master of a pseudo-terminal (/dev/"},
+		"pty":            {`import pty; m, s = pty.openpty(); os.close(m)`, "a terminal that is not the tree's own (/dev/pts/"},
+		"kmsg":           {`f = os.open("/dev/kmsg", os.O_RDONLY)`, "a character device (1:11, /dev/kmsg)"},
+		"namespace":      {`f = os.open("/proc/self/ns/net", os.O_RDONLY)`, "a namespace (net)"},
+		"own proc":       {`f = open("/proc/self/stat")`, "a file of /proc about a process (/proc/"},
+		"lease":          {`open("l", "w"); f = os.open("l", os.O_RDONLY); fcntl.fcntl(f, 1024, 0)`, "a lease (F_SETLEASE) on /"},
+		"pipe outwards":  {`f = os.open("/proc/%d/fd/0" % os.getpid(), os.O_RDONLY); os.dup2(f, 60); n = os.open("/dev/null", 0); os.dup2(n, 0); os.close(n)`, "a pipe:["},
+		"deleted cwd":    {`os.mkdir("d"); os.chdir("d"); os.rmdir("../d")`, "its working directory, a deleted directory (/"},
+		"thread's table": {`import threading; threading.Thread(target=lambda: (libc.unshare(0x400), time.sleep(60)), daemon=True).start(); time.sleep(0.1); os.system("")`, "which has a descriptor table of its own"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			v := python(t, c.code+"\nhold()\n")
+			tasks := v.freeze()
+			tasks[0].Tids = threadsOf(t, tasks[0].Pid)
+			_, err := collect(t, tasks)
+			if err == nil {
+				t.Fatal("it was saved")
+			}
+			msg := err.Error()
+			if !strings.Contains(msg, c.want) {
+				t.Errorf("%q, want %q", msg, c.want)
+			}
+			if strings.Contains(msg, "\n") || !strings.HasPrefix(msg, "task ") || !strings.Contains(msg, "can't be saved yet; ") {
+				t.Errorf("the form of %q", msg)
+			}
+			t.Log(msg)
+		})
+	}
+}
+
+func TestFDInfoIsChecked(t *testing.T) {
+	for _, s := range []string{"", "pos:\t0\n", "flags:\t02\n", "pos:\tx\nflags:\t02\n", "pos:\t0\nflags:\t09\n", "pos:\t0\nflags:\t02\nnonsense\n"} {
+		if _, err := parseFDInfo([]byte(s)); err == nil {
+			t.Errorf("%q is taken", s)
+		}
+	}
+}
+
+func FuzzFDInfo(f *testing.F) {
+	f.Add([]byte("pos:\t0\nflags:\t02004002\nmnt_id:\t17\nino:\t1039\neventfd-count:                0\neventfd-id: 3\neventfd-semaphore: 0\n"))
+	f.Add([]byte("pos:\t0\nflags:\t02000002\nmnt_id:\t17\nino:\t1039\ntfd:       17 events:       19 data:               11  pos:0 ino:40f sdev:10\n"))
+	f.Add([]byte("pos:\t0\nflags:\t02\nclockid: 1\nticks: 0\nsettime flags: 01\nit_value: (0, 49406829)\nit_interval: (1, 0)\n"))
+	f.Add([]byte("pos:\t0\nflags:\t02\nlock:\t1: POSIX  ADVISORY  WRITE 12345 08:01:1234 0 EOF\n"))
+	f.Fuzz(func(_ *testing.T, b []byte) {
+		info, err := parseFDInfo(b)
+		if err != nil {
+			return
+		}
+		_, _ = watches(info)
+		_, _ = parseTimer(info)
+		for _, l := range info.rest {
+			_, _ = parseLock(l.value)
+		}
+	})
+}
