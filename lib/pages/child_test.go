@@ -133,3 +133,11 @@ func (c *child) open(addr uint64, path string, flags int) int {
 	c.write(addr, append([]byte(path), 0))
 	return int(c.sys(unix.SYS_OPENAT, ^uint64(99), addr, uint64(flags), 0))
 }
+
+// shareFile opens in c the file that an area of another child maps.
+func (c *child) shareFile(a *area) int {
+	c.t.Helper()
+	const scratch = base - 0x10000
+	c.mmap(scratch, 1, prw, anon(), -1, 0)
+	return c.open(scratch, a.path, unix.O_RDWR)
+}

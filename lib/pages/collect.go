@@ -29,7 +29,7 @@ func (c *collector) add(o owner, src source, e extent) error {
 		}
 		switch e.class {
 		case classZero:
-			c.cur.zero = appendRun(c.cur.zero, e.Run)
+			c.cur.known = appendRun(c.cur.known, e.Run)
 			e.Pages = 0
 		case classGuard:
 			c.cur.guard = appendRun(c.cur.guard, e.Run)
@@ -40,7 +40,7 @@ func (c *collector) add(o owner, src source, e extent) error {
 			c.pages += part.Pages
 			e.Addr, e.Pages = part.End(), e.Pages-part.Pages
 		}
-		if c.pages == BlockPages || len(c.cur.zero)+len(c.cur.guard) >= maxRuns {
+		if c.pages == BlockPages || len(c.cur.known)+len(c.cur.guard) >= maxRuns {
 			if err := c.flush(); err != nil {
 				return err
 			}

@@ -9,33 +9,63 @@ import (
 // maxRuns is how many runs without bytes are collected for one record.
 const maxRuns = 2048
 
-// sink is where records go.
+// batchBlocks is how many blocks are written in one system call at most.
+const batchBlocks = 4
+
+// sink is where records go. Only one goroutine uses it at a time.
 type sink interface {
-	// put adds a record with its payload. What remains to be done, and may be
-	// done while others put theirs, is the returned function; it may be nil.
-	put(rec *record.Record, payload []byte, crc uint32) (off int64, rest func() error, err error)
+	// put adds a record with its payload, both in memory until write. It
+	// returns the record's offset in the stream.
+	put(rec *record.Record, payload []byte, crc uint32) (off int64, err error)
+	// write writes out all that was put.
+	write() error
+}
+
+// parcel is a block with what was made of it, and the buffer that this is in.
+type parcel struct {
+	*block
+	packed
+	buf []byte
 }
 
 // committer puts blocks into the stream in their order, whichever worker is
-// ready first.
+// ready first. A file's kernel lock lets one write(2) in at a time, as a pipe
+// does, so workers don't queue up there: the one that finds nobody writing
+// writes all that is ready, its own and the others', who go on reading
+// meanwhile with other buffers.
 type committer struct {
-	mu   sync.Mutex
-	turn *sync.Cond
-	next uint64 // block to be committed
-	err  error  // the first; nothing is committed after it
+	mu      sync.Mutex
+	ready   map[uint64]parcel // waiting for their turn, by position
+	next    uint64            // position to be written
+	writing bool
+	err     error // the first; nothing is written after it
 
-	sink  sink
-	index *index
+	free chan []byte // buffers that nobody uses
 
+	// What follows belongs to the one that writes.
+	sink        sink
+	index       *index
 	owner       owner // of the runs below
 	zero, guard []Run
-	saved       func(bytes int) // progress; under mu
+	saved       func(bytes int)
 }
 
-func newCommitter(s sink, saved func(int)) *committer {
-	c := &committer{sink: s, index: newIndex(maxIndex), saved: saved}
-	c.turn = sync.NewCond(&c.mu)
+// newCommitter has n buffers to give out.
+func newCommitter(s sink, n int, saved func(int)) *committer {
+	c := &committer{sink: s, index: newIndex(maxIndex), saved: saved, ready: map[uint64]parcel{}, free: make(chan []byte, n)}
+	for range n {
+		c.free <- nil
+	}
 	return c
+}
+
+// buffer gives out a buffer of BlockSize bytes, when there is one. Who waits
+// for one must not hold a block: it may be the one that all others wait for.
+func (c *committer) buffer() []byte {
+	if b := <-c.free; b != nil {
+		return b
+	}
+	return make([]byte, BlockSize)
 }
 
 // fail ends the work with err, unless it has failed before.
@@ -45,7 +75,6 @@ func (c *committer) fail(err error) {
 	if c.err == nil {
 		c.err = err
 	}
-	c.turn.Broadcast()
 }
 
 func (c *committer) failed() error {
@@ -54,67 +83,102 @@ func (c *committer) failed() error {
 	return c.err
 }
 
-// commit waits for the block's turn and puts its records into the stream.
-func (c *committer) commit(b *block, p packed) error {
-	rest, err := c.inTurn(b, p)
-	if err == nil && rest != nil {
-		err = rest()
-	}
-	if err != nil {
-		c.fail(err)
-	}
-	return err
-}
-
-func (c *committer) inTurn(b *block, p packed) (rest func() error, err error) {
+// commit takes a block that is ready, and writes what can be written if nobody
+// else is at it.
+func (c *committer) commit(p parcel) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for c.next != b.seq && c.err == nil {
-		c.turn.Wait()
+	c.ready[p.seq] = p
+	if c.writing {
+		return
 	}
-	if c.err != nil {
-		return nil, c.err
-	}
-	if err := c.collect(b, p); err != nil {
-		return nil, err
-	}
-	if len(p.payload) > 0 {
-		if rest, err = c.put(b.owner, p.encoding, p.data, p.payload, p.crc); err != nil {
-			return nil, err
+	c.writing = true
+	defer func() { c.writing = false }()
+	for {
+		batch := c.turn()
+		if len(batch) == 0 {
+			return
 		}
-		c.saved(len(p.payload))
+		bad := c.err != nil
+		c.mu.Unlock()
+		var err error
+		if !bad {
+			err = c.write(batch)
+		}
+		for _, p := range batch {
+			c.free <- p.buf
+		}
+		c.mu.Lock()
+		if err != nil && c.err == nil {
+			c.err = err
+		}
 	}
-	c.next++
-	c.turn.Broadcast()
-	return rest, nil
+}
+
+// turn takes the blocks whose turn it is.
+func (c *committer) turn() (batch []parcel) {
+	for len(batch) < batchBlocks {
+		p, ok := c.ready[c.next]
+		if !ok {
+			break
+		}
+		delete(c.ready, c.next)
+		c.next++
+		batch = append(batch, p)
+	}
+	return batch
+}
+
+func (c *committer) write(batch []parcel) error {
+	bytes := 0
+	for _, p := range batch {
+		if err := c.collect(p); err != nil {
+			return err
+		}
+		if len(p.payload) > 0 {
+			if err := c.put(p.owner, p.encoding, p.data, p.payload, p.crc); err != nil {
+				return err
+			}
+			bytes += int(countPages(p.data) * PageSize)
+		}
+	}
+	c.saved(bytes)
+	return c.sink.write()
 }
 
 // collect keeps runs without bytes until there are enough for a record.
-func (c *committer) collect(b *block, p packed) error {
-	if b.owner != c.owner {
-		if err := c.flush(); err != nil {
+func (c *committer) collect(p parcel) error {
+	if p.owner != c.owner {
+		if err := c.putRuns(); err != nil {
 			return err
 		}
-		c.owner = b.owner
+		c.owner = p.owner
 	}
-	for _, r := range b.zero {
+	for _, r := range p.known {
 		c.zero = appendRun(c.zero, r)
 	}
 	for _, r := range p.zero {
 		c.zero = appendRun(c.zero, r)
 	}
-	for _, r := range b.guard {
+	for _, r := range p.guard {
 		c.guard = appendRun(c.guard, r)
 	}
 	if len(c.zero) > maxRuns || len(c.guard) > maxRuns {
-		return c.flush()
+		return c.putRuns()
 	}
 	return nil
 }
 
-// flush writes the records of the runs without bytes. The caller holds mu, or
-// all workers are done.
-func (c *committer) flush() error {
+// finish writes what was collected, once all workers are done.
+func (c *committer) finish() error {
+	if err := c.putRuns(); err != nil {
+		return err
+	}
+	return c.sink.write()
+}
+
+// putRuns adds the records of the runs without bytes.
+func (c *committer) putRuns() error {
 	for _, f := range []struct {
 		runs *[]Run
 		e    record.Pages_Encoding
@@ -122,11 +186,7 @@ func (c *committer) flush() error {
 		if len(*f.runs) == 0 {
 			continue
 		}
-		rest, err := c.put(c.owner, f.e, *f.runs, nil, 0)
-		if err == nil && rest != nil {
-			err = rest()
-		}
-		if err != nil {
+		if err := c.put(c.owner, f.e, *f.runs, nil, 0); err != nil {
 			return err
 		}
 		*f.runs = (*f.runs)[:0]
@@ -134,17 +194,17 @@ func (c *committer) flush() error {
 	return nil
 }
 
-func (c *committer) put(o owner, e record.Pages_Encoding, runs []Run, payload []byte, crc uint32) (func() error, error) {
+func (c *committer) put(o owner, e record.Pages_Encoding, runs []Run, payload []byte, crc uint32) error {
 	body := &record.Pages{MmId: o.mm, ShmemId: o.shmem, Encoding: e, Runs: make([]*record.Pages_Run, len(runs))}
 	store := make([]record.Pages_Run, len(runs))
 	for i, r := range runs {
 		store[i].Vaddr, store[i].Pages = r.Addr, r.Pages
 		body.Runs[i] = &store[i]
 	}
-	off, rest, err := c.sink.put(&record.Record{Body: &record.Record_Pages{Pages: body}}, payload, crc)
+	off, err := c.sink.put(&record.Record{Body: &record.Record_Pages{Pages: body}}, payload, crc)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	c.index.add(indexEntry{owner: o, offset: uint64(off), vaddr: runs[0].Addr, pages: countPages(runs)})
-	return rest, nil
+	return nil
 }

@@ -18,15 +18,14 @@
 // # Blocks
 //
 //	scan -> block (<= 256 pages, <= 1 MiB) -> worker: read, find zero pages,
-//	compress, checksum -> in order of blocks: a frame -> pwrite or write
+//	compress, checksum -> in order of blocks: frames and payloads, written
 //
-// Blocks are worked on in parallel and committed in order, so the same memory
-// always gives the same stream. The payload of a RAW record starts on a
-// multiple of 4096 in the stream.
+// Blocks are worked on in parallel and written in order, by one of the workers
+// at a time, so the same memory always gives the same stream. The payload of a
+// RAW record starts on a multiple of 4096 in the stream.
 //
-// Memory: one block (and, when compressing, its compressed form and a hash
-// table) a worker, at most [MaxWorkers] of them; the index is coalesced to at
-// most [maxIndex] entries.
+// Memory: a block or two a worker, at most [MaxWorkers] of them; the index is
+// coalesced to at most [maxIndex] entries.
 package pages
 
 const (

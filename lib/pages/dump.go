@@ -49,7 +49,7 @@ type dumper struct {
 // dump saves the spaces' memory to the sink and returns the index of it.
 // saved is told the bytes written, as they are.
 func dump(ctx context.Context, spaces []space, s sink, opt Options, saved func(int)) (*index, error) {
-	d := &dumper{Options: opt, ctx: ctx, commit: newCommitter(s, saved), work: make(chan *block), shared: map[uint64]*shared{}}
+	d := &dumper{Options: opt, ctx: ctx, commit: newCommitter(s, opt.workers()+batchBlocks, saved), work: make(chan *block), shared: map[uint64]*shared{}}
 	d.feed.out = d.submit
 	for range opt.workers() {
 		d.wg.Go(d.worker)
@@ -64,7 +64,7 @@ func dump(ctx context.Context, spaces []space, s sink, opt Options, saved func(i
 		return nil, failed // before err: that may only say that the work had failed
 	}
 	if err == nil {
-		err = d.commit.flush()
+		err = d.commit.finish()
 	}
 	return d.commit.index, err
 }
@@ -86,14 +86,19 @@ func (d *dumper) submit(b *block) error {
 
 func (d *dumper) worker() {
 	p := &packer{compress: d.Compress}
-	for b := range d.work {
-		out, err := p.pack(b)
+	for {
+		buf := d.commit.buffer()
+		b, ok := <-d.work
+		if !ok {
+			d.commit.free <- buf
+			return
+		}
+		out, buf, err := p.pack(b, buf)
 		b.src.done()
 		if err != nil {
 			d.commit.fail(err)
-			continue // the queue has to be emptied
 		}
-		d.commit.commit(b, out)
+		d.commit.commit(parcel{b, out, buf})
 	}
 }
 

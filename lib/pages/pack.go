@@ -28,11 +28,11 @@ type block struct {
 	owner owner
 	src   source
 	runs  []Run // to be read, at most BlockPages pages
-	zero  []Run // known to be zero
+	known []Run // known to be zero
 	guard []Run
 }
 
-// packed is what a worker made of a block. It refers to the worker's buffers.
+// packed is what a worker made of a block's pages.
 type packed struct {
 	data     []Run // contents of the payload
 	zero     []Run
@@ -43,36 +43,34 @@ type packed struct {
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// packer is one worker's buffers.
+// packer is what one worker has to itself.
 type packer struct {
-	compress   bool
-	iov        iovecs
-	buf, lzbuf []byte
-	data, zero []Run
-	lz         lz4.Compressor
+	compress bool
+	iov      iovecs
+	spare    []byte // when compressing: for the compressed bytes
+	lz       lz4.Compressor
 }
 
-// pack reads a block's pages, takes those out that are zero, compresses the
-// rest when that is wanted and worth it, and makes the checksum.
-func (p *packer) pack(b *block) (packed, error) {
+// pack reads a block's pages into buf, takes those out that are zero,
+// compresses the rest when that is wanted and worth it, and makes the checksum.
+// What it returns refers to the buffer that is returned; buf is no longer the
+// caller's.
+func (p *packer) pack(b *block, buf []byte) (packed, []byte, error) {
 	size := int(countPages(b.runs) * PageSize)
 	if size == 0 {
-		return packed{}, nil
+		return packed{}, buf, nil
 	}
-	if len(p.buf) < size {
-		p.buf = make([]byte, BlockSize)
+	if err := b.src.read(&p.iov, b.runs, buf[:size]); err != nil {
+		return packed{}, buf, err
 	}
-	if err := b.src.read(&p.iov, b.runs, p.buf[:size]); err != nil {
-		return packed{}, err
-	}
-	n, data, zero := splitZero(p.buf[:size], b.runs, p.data[:0], p.zero[:0])
-	p.data, p.zero = data, zero
-	out := packed{data: data, zero: zero, payload: p.buf[:n], encoding: record.Pages_RAW}
+	n, data, zero := splitZero(buf[:size], b.runs, nil, nil)
+	out := packed{data: data, zero: zero, payload: buf[:n], encoding: record.Pages_RAW}
 	if c := p.squeeze(out.payload); c != nil {
 		out.payload, out.encoding = c, record.Pages_LZ4
+		p.spare, buf = buf, p.spare
 	}
 	out.crc = crc32.Checksum(out.payload, castagnoli)
-	return out, nil
+	return out, buf, nil
 }
 
 // squeeze is src as one lz4 block; nil if it isn't wanted or doesn't save a
@@ -81,12 +79,12 @@ func (p *packer) squeeze(src []byte) []byte {
 	if !p.compress || len(src) == 0 {
 		return nil
 	}
-	if p.lzbuf == nil {
-		p.lzbuf = make([]byte, BlockSize)
+	if p.spare == nil {
+		p.spare = make([]byte, BlockSize)
 	}
-	n, err := p.lz.CompressBlock(src, p.lzbuf[:len(src)-len(src)/16])
+	n, err := p.lz.CompressBlock(src, p.spare[:len(src)-len(src)/16])
 	if err != nil || n == 0 {
 		return nil // it would not have fitted
 	}
-	return p.lzbuf[:n]
+	return p.spare[:n]
 }

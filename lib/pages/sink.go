@@ -2,7 +2,6 @@ package pages
 
 import (
 	"fmt"
-	"io"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -10,78 +9,72 @@ import (
 	"floe/lib/record"
 )
 
-// output is the sink of a dump: a regular file, which workers write at once,
-// each at its own offset; or anything else, written in order.
+// output is the sink of a dump: what a record.Writer writes to, past its
+// buffer.
 type output struct {
 	w    *record.Writer
 	f    *os.File
-	file bool
-	base int64 // file offset of the stream's start
+	vecs [][]byte // put and not written
 }
 
-// newOutput takes over from w, which writes to f, until close.
+// newOutput takes over from w, which writes to f, until the dump is done.
 func newOutput(w *record.Writer, f *os.File) (*output, error) {
 	if err := w.Flush(); err != nil {
 		return nil, err
 	}
-	o := &output{w: w, f: f}
-	var st unix.Stat_t
-	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
-		return nil, fmt.Errorf("%s: %w", f.Name(), err)
-	}
-	flags, err := unix.FcntlInt(f.Fd(), unix.F_GETFL, 0)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", f.Name(), err)
-	}
-	// With O_APPEND pwrite(2) appends, wherever it was told to write.
-	if st.Mode&unix.S_IFMT == unix.S_IFREG && flags&unix.O_APPEND == 0 {
-		at, err := f.Seek(0, io.SeekCurrent)
-		if err != nil {
-			return nil, err
-		}
-		o.file, o.base = true, at-w.Offset()
-	}
-	if st.Mode&unix.S_IFMT == unix.S_IFIFO {
-		unix.FcntlInt(f.Fd(), unix.F_SETPIPE_SZ, BlockSize) // best effort: fewer switches
-	}
-	return o, nil
+	unix.FcntlInt(f.Fd(), unix.F_SETPIPE_SZ, BlockSize) // if it is a pipe: fewer switches
+	return &output{w: w, f: f}, nil
 }
 
-func (o *output) put(rec *record.Record, payload []byte, crc uint32) (int64, func() error, error) {
+func (o *output) put(rec *record.Record, payload []byte, crc uint32) (int64, error) {
 	align := 1
 	if rec.GetPages().GetEncoding() == record.Pages_RAW {
 		align = PageSize
 	}
-	frame, payloadOff, err := o.w.FrameFor(rec, len(payload), crc, align)
+	frame, at, err := o.w.FrameFor(rec, len(payload), crc, align)
 	if err != nil {
-		return 0, nil, err
+		return 0, err
 	}
-	off := payloadOff - int64(len(frame))
-	if o.file {
-		return off, func() error { return o.writeAt(frame, payload, o.base+off) }, nil
+	o.vecs = append(o.vecs, frame)
+	if len(payload) > 0 {
+		o.vecs = append(o.vecs, payload)
 	}
-	if _, err = o.f.Write(frame); err == nil && len(payload) > 0 {
-		_, err = o.f.Write(payload)
-	}
-	return off, nil, err
+	return at - int64(len(frame)), nil
 }
 
-func (o *output) writeAt(frame, payload []byte, off int64) error {
-	if _, err := o.f.WriteAt(frame, off); err != nil {
+func (o *output) write() error {
+	vecs := o.vecs
+	o.vecs = o.vecs[:0]
+	conn, err := o.f.SyscallConn()
+	if err != nil {
 		return err
 	}
-	if len(payload) == 0 {
-		return nil
+	for len(vecs) > 0 {
+		var n int
+		var failed error
+		err := conn.Write(func(fd uintptr) bool {
+			n, failed = unix.Writev(int(fd), vecs)
+			return failed != unix.EAGAIN // then it is called again when there is room
+		})
+		if err != nil {
+			return err
+		}
+		if failed != nil && failed != unix.EINTR {
+			return fmt.Errorf("write to %s: %w", o.f.Name(), failed)
+		}
+		vecs = skipVecs(vecs, max(n, 0))
 	}
-	_, err := o.f.WriteAt(payload, off+int64(len(frame)))
-	return err
+	return nil
 }
 
-// close lets the writer go on behind what was written.
-func (o *output) close() error {
-	if !o.file {
-		return nil
+// skipVecs is vecs without their first n bytes.
+func skipVecs(vecs [][]byte, n int) [][]byte {
+	for len(vecs) > 0 && n >= len(vecs[0]) {
+		n -= len(vecs[0])
+		vecs = vecs[1:]
 	}
-	_, err := o.f.Seek(o.base+o.w.Offset(), io.SeekStart)
-	return err
+	if n > 0 {
+		vecs[0] = vecs[0][n:]
+	}
+	return vecs
 }

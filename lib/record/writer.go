@@ -16,6 +16,7 @@ type Writer struct {
 	off    int64
 	crc    uint32 // over everything but payloads
 	frames uint64
+	kinds  kinds
 	own    tally // of the stage that writes
 }
 
@@ -33,7 +34,9 @@ func (t *tally) add(frame []byte, payload uint64) {
 const writeBuffer = 64 << 10
 
 // NewWriter writes to w; the magic comes with the first frame.
-func NewWriter(w io.Writer) *Writer { return &Writer{w: bufio.NewWriterSize(w, writeBuffer)} }
+func NewWriter(w io.Writer) *Writer {
+	return &Writer{w: bufio.NewWriterSize(w, writeBuffer), kinds: kinds{}}
+}
 
 // Offset is where the next frame will start, bytes from the stream's start.
 func (w *Writer) Offset() int64 {
@@ -69,6 +72,7 @@ func (w *Writer) account(frame []byte, payload uint64) error {
 		return err
 	}
 	w.frames++
+	w.kinds[bodyField(frame)]++
 	w.off += int64(len(frame)) + int64(payload)
 	w.crc = crc32.Update(w.crc, castagnoli, frame)
 	return nil
@@ -186,8 +190,10 @@ func (w *Writer) Mark() error {
 	return w.Flush()
 }
 
-// End writes the index and the end record, and flushes.
+// End writes the index and the end record, and flushes. It fills in the
+// index's table of kinds.
 func (w *Writer) End(index *Index) error {
+	index.Kinds = w.kinds.list()
 	at := uint64(w.Offset())
 	frame, err := Marshal(&Record{Body: &Record_Index{index}})
 	if err != nil {
