@@ -5,9 +5,12 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"unicode"
+	"unicode/utf8"
 )
 
-// Logger writes messages, one line each, after the program's name.
+// Logger writes messages, one line each, after the program's name. It is safe
+// for concurrent use.
 type Logger struct {
 	mu      sync.Mutex
 	w       io.Writer
@@ -26,8 +29,7 @@ func (l *Logger) line(format string, args ...any) {
 	if l.live != nil {
 		l.live.wipe()
 	}
-	msg := strings.ReplaceAll(fmt.Sprintf(format, args...), "\n", " ")
-	fmt.Fprintf(l.w, "%s: %s\n", l.name, msg)
+	fmt.Fprintf(l.w, "%s: %s\n", l.name, oneLine(fmt.Sprintf(format, args...)))
 }
 
 // Errorf says why the program fails.
@@ -45,4 +47,27 @@ func (l *Logger) Verbosef(format string, args ...any) {
 	if l.Verbose {
 		l.line(format, args...)
 	}
+}
+
+// oneLine makes a message one line that does nothing to a terminal, whatever
+// file names and names of tasks there are in it.
+func oneLine(s string) string {
+	plain := func(r rune) bool { return r != utf8.RuneError && (r == ' ' || unicode.IsGraphic(r)) }
+	if strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 {
+		return s
+	}
+	var b strings.Builder
+	for i, r := range s {
+		switch {
+		case plain(r):
+			b.WriteRune(r)
+		case r == '\n':
+			b.WriteString("; ")
+		case r == utf8.RuneError || r < utf8.RuneSelf:
+			fmt.Fprintf(&b, `\x%02x`, s[i])
+		default:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		}
+	}
+	return b.String()
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"slices"
 
 	"github.com/alecthomas/kong"
 	"golang.org/x/sys/unix"
@@ -23,40 +24,59 @@ type common struct {
 	Man     bool             `help:"Print the manual page (roff) and exit."`
 }
 
-// memoryLimit keeps a program's memory far below 64 MiB; bytes.
-const memoryLimit = 40 << 20
+// What keeps a program small and quick. A short run collects no garbage at
+// all; a long one stays far below 64 MiB.
+const (
+	memoryLimit = 40 << 20 // bytes
+	gcPercent   = 400      // the first collection comes at 16 MiB
+)
 
 // Main runs a program: parses its flags into flags (a pointer to a kong
 // struct), runs run, prints its error and exits with its status. source is the
 // program's main.go, whose package comment is the manual.
 func Main(name, source string, flags any, run func(context.Context, *Logger) error) {
+	debug.SetGCPercent(gcPercent)
 	debug.SetMemoryLimit(memoryLimit)
 	signal.Ignore(unix.SIGPIPE)
 	log := NewLogger(os.Stderr, name)
-	err := parseAndRun(name, source, flags, log, run)
-	var e *ExitError
-	if err != nil && !(errors.As(err, &e) && e.Err == nil) {
+	err := parseAndRun(name, source, flags, os.Args[1:], log, run)
+	if err != nil && !silent(err) {
 		log.Errorf("%v", err)
 	}
 	os.Exit(Status(err))
 }
 
-func parseAndRun(name, source string, flags any, log *Logger, run func(context.Context, *Logger) error) error {
-	manual := packageComment(source)
+// silent tells whether an error is nothing but a status.
+func silent(err error) bool {
+	var e *ExitError
+	return errors.As(err, &e) && e.Err == nil
+}
+
+func parseAndRun(name, source string, flags any, args []string, log *Logger, run func(context.Context, *Logger) error) error {
 	var c common
-	p, err := kong.New(flags, kong.Name(name), kong.Description(manual), kong.Embed(&c), kong.Vars{"version": name + " " + Version},
-		kong.ConfigureHelp(kong.HelpOptions{NoExpandSubcommands: true}))
+	m := parseManual(source)
+	p, err := kong.New(flags, kong.Name(name), kong.Description(m.help()), kong.Embed(&c), kong.Vars{"version": name + " " + Version},
+		kong.ConfigureHelp(kong.HelpOptions{NoAppDescFormat: true}))
 	if err != nil {
 		return fmt.Errorf("flags: %w", err)
 	}
-	if len(os.Args) == 2 && os.Args[1] == "--man" {
-		return WriteMan(os.Stdout, name, manual, p.Model)
+	if wantsMan(args) {
+		return m.writeMan(os.Stdout, name, p.Model)
 	}
-	if _, err := p.Parse(os.Args[1:]); err != nil {
+	if _, err := p.Parse(args); err != nil {
 		return Usage(fmt.Errorf("%w; see %s --help", err, name))
 	}
 	log.Verbose, log.Quiet = c.Verbose, c.Quiet
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
 	return run(ctx, log)
+}
+
+// wantsMan finds --man where it is a flag: before the arguments of a command,
+// and without those that the program else insists on.
+func wantsMan(args []string) bool {
+	if i := slices.Index(args, "--"); i >= 0 {
+		args = args[:i]
+	}
+	return slices.Contains(args, "--man")
 }

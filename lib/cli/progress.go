@@ -75,7 +75,11 @@ func (p *Progress) run() {
 func (p *Progress) text() string {
 	done, took := p.done.Load(), time.Since(p.start).Seconds()
 	rate := float64(done) / took
-	s := fmt.Sprintf("%s %s, %s/s", p.what, bytesText(float64(done)), bytesText(rate))
+	s := p.what + " " + bytesText(float64(done))
+	if p.total > 0 {
+		s += " of " + bytesText(float64(p.total))
+	}
+	s += ", " + bytesText(rate) + "/s"
 	if p.total > done && rate > 0 {
 		left := time.Duration(float64(p.total-done) / rate * float64(time.Second)).Round(time.Second)
 		s += fmt.Sprintf(", %s left", left)
