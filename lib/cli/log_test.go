@@ -71,7 +71,7 @@ func TestProgressOnTerminal(t *testing.T) {
 		}
 		got += string(b[:n])
 	}
-	if !strings.HasPrefix(got, "\r\x1b[Kdemo: saved 16 MiB, ") || !strings.Contains(got, " MiB/s, ") || !strings.Contains(got, "s left") {
+	if !strings.HasPrefix(got, "\r\x1b[Kdemo: saved 16 MiB of 64 MiB, ") || !strings.Contains(got, " MiB/s, ") || !strings.Contains(got, "s left") {
 		t.Errorf("%q", got)
 	}
 	if !strings.Contains(got, "\r\x1b[Kdemo: hello\r\n") {
