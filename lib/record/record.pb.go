@@ -986,7 +986,8 @@ type Lease struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Pid           int32                  `protobuf:"zigzag32,1,opt,name=pid,proto3" json:"pid,omitempty"`                            // of freeze
 	StartTime     uint64                 `protobuf:"varint,2,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"` // clock ticks since boot, /proc/PID/stat field 22
-	Fd            int32                  `protobuf:"zigzag32,3,opt,name=fd,proto3" json:"fd,omitempty"`                              // in freeze: the write end of the lease pipe
+	Fd            int32                  `protobuf:"zigzag32,3,opt,name=fd,proto3" json:"fd,omitempty"`                              // in freeze: the stages' end of the lease socket
+	Durable       bool                   `protobuf:"varint,4,opt,name=durable,proto3" json:"durable,omitempty"`                      // a file must be on disk before the last stage is done
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1040,6 +1041,13 @@ func (x *Lease) GetFd() int32 {
 		return x.Fd
 	}
 	return 0
+}
+
+func (x *Lease) GetDurable() bool {
+	if x != nil {
+		return x.Durable
+	}
+	return false
 }
 
 // End of a pipe's input: all upstream records are in, though no EOF has come.
@@ -4785,12 +4793,13 @@ const file_lib_record_record_proto_rawDesc = "" +
 	"\x0eXsaveComponent\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\rR\x06number\x12\x16\n" +
 	"\x06offset\x18\x02 \x01(\rR\x06offset\x12\x12\n" +
-	"\x04size\x18\x03 \x01(\rR\x04size\"H\n" +
+	"\x04size\x18\x03 \x01(\rR\x04size\"b\n" +
 	"\x05Lease\x12\x10\n" +
 	"\x03pid\x18\x01 \x01(\x11R\x03pid\x12\x1d\n" +
 	"\n" +
 	"start_time\x18\x02 \x01(\x04R\tstartTime\x12\x0e\n" +
-	"\x02fd\x18\x03 \x01(\x11R\x02fd\"\x06\n" +
+	"\x02fd\x18\x03 \x01(\x11R\x02fd\x12\x18\n" +
+	"\adurable\x18\x04 \x01(\bR\adurable\"\x06\n" +
 	"\x04Mark\"\x8b\x01\n" +
 	"\bEndStage\x12\x14\n" +
 	"\x05stage\x18\x01 \x01(\tR\x05stage\x12\x18\n" +
