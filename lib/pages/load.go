@@ -12,6 +12,7 @@ import (
 	"github.com/pierrec/lz4/v4"
 	"golang.org/x/sys/unix"
 
+	"floe/lib/cli"
 	"floe/lib/record"
 )
 
@@ -94,7 +95,7 @@ func (d *loader) submit(j job) error {
 func (d *loader) guard(p *record.Pages) error {
 	for _, r := range p.Runs {
 		if len(d.guards) >= maxGuards {
-			return fmt.Errorf("more than %d guard regions", maxGuards)
+			return badImage("more than %d guard regions", maxGuards)
 		}
 		d.guards = append(d.guards, Guard{p.MmId, r.Vaddr, r.Vaddr + r.Pages*PageSize})
 	}
@@ -128,6 +129,8 @@ func (d *loader) worker() {
 		}
 	}
 }
+
+func badImage(format string, args ...any) error { return cli.BadInput(fmt.Errorf(format, args...)) }
 
 // placer is one worker: its buffers and the address space it wrote to last.
 type placer struct {
@@ -171,11 +174,13 @@ func (w *placer) payload(j job) ([]byte, error) {
 		w.buf = make([]byte, BlockSize)
 	}
 	b := w.buf[:j.size]
-	if n, err := w.file.ReadAt(b, j.off); n < len(b) {
-		return nil, fmt.Errorf("payload of %d bytes at offset %d: %w", j.size, j.off, err)
+	if n, err := w.file.ReadAt(b, j.off); err == io.EOF && n < len(b) {
+		return nil, badImage("payload of %d bytes at offset %d: %w", j.size, j.off, io.ErrUnexpectedEOF)
+	} else if n < len(b) {
+		return nil, fmt.Errorf("image: payload at offset %d: %w", j.off, err)
 	}
 	if crc := crc32.Checksum(b, castagnoli); crc != j.crc {
-		return nil, fmt.Errorf("payload of %d bytes at offset %d: checksum %#x, not %#x: the image is damaged", j.size, j.off, crc, j.crc)
+		return nil, badImage("payload of %d bytes at offset %d: checksum %#x, not %#x: the image is damaged", j.size, j.off, crc, j.crc)
 	}
 	return b, nil
 }
@@ -187,7 +192,7 @@ func (w *placer) unpack(p *record.Pages, b []byte) ([]byte, error) {
 	want := int(countPages(w.runs) * PageSize)
 	n, err := lz4.UncompressBlock(b, w.plain[:want])
 	if err != nil || n != want {
-		return nil, fmt.Errorf("pages record of mm %d at %#x: lz4 block gives %d of %d bytes: %v", p.MmId, w.runs[0].Addr, n, want, err)
+		return nil, badImage("pages record of mm %d at %#x: lz4 block gives %d of %d bytes: %v", p.MmId, w.runs[0].Addr, n, want, err)
 	}
 	return w.plain[:n], nil
 }
@@ -199,7 +204,7 @@ func (w *placer) write(p *record.Pages, runs []Run, b []byte) error {
 	}
 	pid, ok := w.Target(p.MmId)
 	if !ok {
-		return fmt.Errorf("pages record of mm %d, which no task has", p.MmId)
+		return badImage("pages record of mm %d, which no task has", p.MmId)
 	}
 	if pid != w.to.pid {
 		w.to.Close()
@@ -211,7 +216,7 @@ func (w *placer) write(p *record.Pages, runs []Run, b []byte) error {
 func (w *placer) writeShared(id uint64, runs []Run, b []byte) error {
 	fd, ok := w.Shared(id)
 	if !ok {
-		return fmt.Errorf("pages record of shared memory %d, which no task maps", id)
+		return badImage("pages record of shared memory %d, which no task maps", id)
 	}
 	for _, r := range runs {
 		n := r.Pages * PageSize

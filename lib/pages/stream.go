@@ -2,15 +2,18 @@ package pages
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"os"
 
+	"floe/lib/cli"
 	"floe/lib/record"
 )
 
 // LoadStream loads the Pages record first, which r has just returned, and all
 // that follow, up to the end of the stream, from a pipe. Records that are not
-// pages go to add. All checksums have been verified when it returns.
+// pages go to add. All checksums have been verified when it returns. An error
+// of the image is a cli.BadInput, any other one the system's.
 func LoadStream(ctx context.Context, r *record.Reader, first *record.Frame, l *Layout, add func(*record.Record, []byte) error, opt LoadOptions) ([]Guard, error) {
 	return load(ctx, r, first, l, add, nil, opt)
 }
@@ -62,7 +65,7 @@ func (in *input) run(frame *record.Frame) error {
 		if frame, err = in.r.Next(); err == io.EOF {
 			return nil
 		} else if err != nil {
-			return err
+			return cli.BadInput(err)
 		}
 	}
 }
@@ -73,7 +76,7 @@ func (in *input) pages(frame *record.Frame, p *record.Pages) error {
 		off: in.base + frame.PayloadOffset,
 	}
 	if err := in.loader.layout.check(p, frame.Record.PayloadLen); err != nil {
-		return err
+		return cli.BadInput(fmt.Errorf("at offset %d: %w", frame.Offset, err))
 	}
 	if in.f != nil && j.size > 0 {
 		if err := in.r.SkipPayload(in.f); err != nil {
@@ -99,14 +102,19 @@ func (in *input) payload(size int) ([]byte, error) {
 	if b == nil {
 		b = make([]byte, BlockSize)
 	}
-	_, err := io.ReadFull(in.r.PayloadReader(), b[:size])
-	return b[:size], err
+	if _, err := io.ReadFull(in.r.PayloadReader(), b[:size]); err != nil {
+		return nil, cli.BadInput(err)
+	}
+	return b[:size], nil
 }
 
 func (in *input) other(frame *record.Frame) error {
 	payload, err := in.r.Payload()
-	if err != nil {
-		return err
+	if err == nil {
+		err = in.add(frame.Record, payload)
 	}
-	return in.add(frame.Record, payload)
+	if err != nil {
+		return cli.BadInput(err)
+	}
+	return nil
 }
