@@ -10,7 +10,6 @@ import (
 	"floe/lib/inject"
 	"floe/lib/procfs"
 	"floe/lib/record"
-	"floe/lib/stub"
 	"floe/lib/tracer"
 )
 
@@ -40,7 +39,7 @@ func (c *collector) thread(g *inject.Guest, proc *Process, th *Thread, q *proces
 	if err := schedule(int(th.TID), r); err != nil {
 		return nil, err
 	}
-	if err := c.query(g, th, r, q); err != nil {
+	if err := c.ask(g, th, r, q); err != nil {
 		return nil, err
 	}
 	pending, err := c.p.PeekSigInfo(th.TID, false)
@@ -60,77 +59,25 @@ func creds(s *procfs.Status) *record.Creds {
 	}
 }
 
-// query runs the calls of a thread and reads their results into r.
-func (c *collector) query(g *inject.Guest, th *Thread, r *record.Thread, q *processQuery) error {
+// ask runs in a thread what only it can tell, and its process's calls when q
+// is set.
+func (c *collector) ask(g *inject.Guest, th *Thread, r *record.Thread, q *processQuery) error {
 	regs, err := c.p.GetRegs(th.TID)
 	if err != nil {
 		return err
 	}
-	calls := threadCalls()
-	own := len(calls)
-	if q != nil {
-		calls = append(calls, q.calls()...)
+	t := inject.Thread{TID: th.TID, Regs: regs, Mask: r.Sigmask}
+	a, err := g.Ask(c.p, t)
+	if err != nil {
+		return err
 	}
-	return g.Run(c.p, inject.Thread{TID: th.TID, Regs: regs, Mask: r.Sigmask}, calls, func(res []int64, data func(int, int) ([]byte, error)) error {
-		if err := readThread(r, res, data); err != nil {
-			return err
-		}
-		if q == nil {
-			return nil
-		}
-		return q.read(res[own:], func(call, arg int) ([]byte, error) { return data(own+call, arg) })
-	})
-}
-
-// threadCalls asks for what is a thread's own; readThread knows the order.
-func threadCalls() []stub.Call {
-	prctl := func(what string, op int, size int) stub.Call {
-		c := stub.Call{What: what, Nr: unix.SYS_PRCTL, Args: []stub.Arg{stub.I(op)}}
-		if size > 0 {
-			c.Args = append(c.Args, stub.D(make([]byte, size)))
-		}
-		return c
+	r.Altstack = &record.AltStack{Sp: a.AltSP, Flags: a.AltFlags, Size: a.AltSize}
+	r.ClearChildTid, r.PdeathSignal, r.TscMode, r.TimerSlackNs = a.ClearChildTID, a.PdeathSignal, a.TSC, a.TimerSlack
+	r.Creds.Securebits = a.SecureBits
+	if q == nil {
+		return nil
 	}
-	const getTidAddress, getTSC = 40, 25
-	return []stub.Call{
-		{What: "sigaltstack", Nr: unix.SYS_SIGALTSTACK, Args: []stub.Arg{stub.I(0), stub.D(make([]byte, 24))}},
-		prctl("clear_child_tid", getTidAddress, 8),
-		prctl("parent death signal", unix.PR_GET_PDEATHSIG, 4),
-		prctl("TSC mode", getTSC, 4),
-		prctl("securebits", unix.PR_GET_SECUREBITS, 0),
-		prctl("timer slack", unix.PR_GET_TIMERSLACK, 0),
-	}
-}
-
-func readThread(r *record.Thread, res []int64, data func(int, int) ([]byte, error)) error {
-	le := binary.LittleEndian
-	for i, call := range threadCalls() {
-		if res[i] < 0 {
-			return fmt.Errorf("%s: %w", call.What, unix.Errno(-res[i]))
-		}
-		var b []byte
-		if n := len(call.Args) - 1; call.Args[n].Kind == stub.Data {
-			var err error
-			if b, err = data(i, n); err != nil {
-				return err
-			}
-		}
-		switch i {
-		case 0:
-			r.Altstack = &record.AltStack{Sp: le.Uint64(b), Flags: le.Uint32(b[8:]), Size: le.Uint64(b[16:])}
-		case 1:
-			r.ClearChildTid = le.Uint64(b)
-		case 2:
-			r.PdeathSignal = le.Uint32(b)
-		case 3:
-			r.TscMode = le.Uint32(b)
-		case 4:
-			r.Creds.Securebits = uint32(res[i])
-		case 5:
-			r.TimerSlackNs = uint64(res[i])
-		}
-	}
-	return nil
+	return g.Run(c.p, t, q.calls(), q.read)
 }
 
 // schedule reads how a thread is scheduled.

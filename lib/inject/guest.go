@@ -83,8 +83,28 @@ type visit struct {
 func (g *Guest) Run(p *tracer.Ptrace, t Thread, calls []stub.Call, read func(results []int64, data func(call, arg int) ([]byte, error)) error) error {
 	v := &visit{Thread: t, p: p, notify: choose(g.notices, t.Mask), room: roomFor(calls)}
 	v.prog = guestProgram(uint64(g.at), g.pid, t.TID, v.notify, t.Mask, v.room, &t.Regs)
+	return g.visit(v, func() error { return v.work(calls, read) })
+}
+
+// Ask lets a thread tell what only it can, in the manner of Run.
+func (g *Guest) Ask(p *tracer.Ptrace, t Thread) (Answers, error) {
+	v := &visit{Thread: t, p: p, notify: choose(g.notices, t.Mask)}
+	v.prog = askProgram(uint64(g.at), g.pid, t.TID, v.notify, t.Mask, &t.Regs)
+	var a Answers
+	err := g.visit(v, func() error {
+		_, regs, err := v.toStop(-1)
+		if err == nil {
+			a, err = answers(&regs)
+		}
+		return err
+	})
+	return a, err
+}
+
+// visit runs a program: work takes it to its last stop.
+func (g *Guest) visit(v *visit, work func() error) error {
 	if len(v.prog.code) > guestSize {
-		return fmt.Errorf("task %d: guest program of %d bytes", t.TID, len(v.prog.code))
+		return fmt.Errorf("task %d: guest program of %d bytes", v.TID, len(v.prog.code))
 	}
 	g.wrote = true
 	if err := g.mem.Write(g.at, v.prog.code); err != nil {
@@ -93,7 +113,7 @@ func (g *Guest) Run(p *tracer.Ptrace, t Thread, calls []stub.Call, read func(res
 	if err := v.enter(); err != nil {
 		return err
 	}
-	err := v.work(calls, read)
+	err := work()
 	if errors.Is(err, tracer.ErrTaskGone) {
 		return err
 	}
@@ -102,15 +122,15 @@ func (g *Guest) Run(p *tracer.Ptrace, t Thread, calls []stub.Call, read func(res
 
 // work runs the program up to its last stop.
 func (v *visit) work(calls []stub.Call, read func([]int64, func(int, int) ([]byte, error)) error) error {
-	stop, scratch, err := v.toStop(-1)
+	stop, regs, err := v.toStop(-1)
 	if err != nil {
 		return err
 	}
 	last := len(v.prog.stops) - 1
 	if stop == last {
-		return fmt.Errorf("task %d: it could not map %d bytes of scratch memory", v.TID, v.room)
+		return fmt.Errorf("it could not map %d bytes of scratch memory: %w", v.room, unix.Errno(-int64(regs.Rbx)))
 	}
-	err = v.fill(scratch, calls, read)
+	err = v.fill(regs.Rbx, calls, read)
 	for stop < last {
 		var serr error
 		if stop, _, serr = v.toStop(stop); serr != nil {
@@ -150,7 +170,7 @@ func (v *visit) fill(scratch uint64, calls []stub.Call, read func([]int64, func(
 		return err
 	}
 	if table.Calls != len(calls) {
-		return fmt.Errorf("task %d: %d calls don't fit into its scratch memory", v.TID, len(calls))
+		return fmt.Errorf("%d calls don't fit into its scratch memory", len(calls))
 	}
 	head := binary.LittleEndian.AppendUint64(make([]byte, 0, guestTable+len(table.Bytes)), uint64(len(calls)))
 	head = append(head[:guestTable], table.Bytes...)
@@ -160,7 +180,7 @@ func (v *visit) fill(scratch uint64, calls []stub.Call, read func([]int64, func(
 	if stop, _, err := v.toStop(0); err != nil {
 		return err
 	} else if stop != 1 {
-		return fmt.Errorf("task %d: guest program at stop %d instead of 1", v.TID, stop)
+		return fmt.Errorf("guest program at stop %d instead of 1", stop)
 	}
 	if err := tracer.ReadMem(v.TID, tracer.Addr(scratch+guestTable), table.Bytes); err != nil {
 		return err
@@ -198,37 +218,36 @@ func (v *visit) restore() error {
 }
 
 // toStop lets the thread run to the program's next stop after number last, and
-// tells which it is, and rbx: the scratch memory.
-func (v *visit) toStop(last int) (int, uint64, error) {
+// tells which it is, and the registers there.
+func (v *visit) toStop(last int) (int, tracer.Regs, error) {
 	var sig unix.Signal
 	for {
 		if err := v.resume(sig); err != nil {
-			return 0, 0, err
+			return 0, tracer.Regs{}, err
 		}
 		s, err := v.p.Wait(v.TID)
 		if err != nil {
-			return 0, 0, err
-		}
-		if s.Gone() {
-			return 0, 0, fmt.Errorf("task %d: %w: %s", v.TID, tracer.ErrTaskGone, s)
+			return 0, tracer.Regs{}, err
 		}
 		sig = 0
 		switch {
+		case s.Gone():
+			return 0, tracer.Regs{}, fmt.Errorf("task %d: %w: %s", v.TID, tracer.ErrTaskGone, s)
 		case s.Kind == tracer.SignalStop && s.Signal == unix.SIGSTOP:
 			sig = s.Signal // nothing blocks it; the group stop that follows ends with the thaw
 			continue
 		case s.Kind == tracer.SignalStop && s.Signal != v.notify && s.Signal != unix.SIGTRAP:
-			return 0, 0, fmt.Errorf("task %d: unexpected %s in a guest program", v.TID, s)
+			return 0, tracer.Regs{}, fmt.Errorf("unexpected %s in a guest program", s)
 		case v.notify != 0 && s.Kind != tracer.SignalStop:
 			continue // a group stop, or a trap that was pending
 		}
 		regs, err := v.p.GetRegs(v.TID)
 		if err != nil {
-			return 0, 0, err
+			return 0, regs, err
 		}
 		for i, at := range v.prog.stops {
 			if regs.Rip == at && i > last {
-				return i, regs.Rbx, nil
+				return i, regs, nil
 			}
 		}
 		// Somebody else's signal, which the process ignores anyway; or another

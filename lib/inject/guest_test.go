@@ -19,7 +19,7 @@ import (
 
 // spinner starts the self-checking victim. ok reads on until it has said that
 // it is well again after now.
-func spinner(t *testing.T, args ...string) (cmd *exec.Cmd, ok func()) {
+func spinner(t testing.TB, args ...string) (cmd *exec.Cmd, ok func()) {
 	t.Helper()
 	bin := filepath.Join(t.TempDir(), "spin")
 	if out, err := exec.Command("gcc", "-O1", "-o", bin, "testdata/spin.c").CombinedOutput(); err != nil {

@@ -44,22 +44,8 @@ const guestSize = 640
 // doesn't. So the program has two entries with two bytes between them, and two
 // ways out.
 func guestProgram(at uint64, pid, tid tracer.TID, notify unix.Signal, mask uint64, room uint32, own *tracer.Regs) guest {
-	a := &asm{b: append([]byte(nil), guestMagic[:]...)}
-	allAt := a.data(blockAllBut(notify))
-	ownAt := a.data(mask)
-	g := guest{entry: at + uint64(len(a.b)) + syscallSize}
-
-	a.op(0xeb, 8)  // the call is to be made again: jmp to the second mov
-	a.mov32(15, 0) // it is not: r15 is 0
-	a.op(0xeb, 6)  // jmp over the next
-	a.mov32(15, 1) // r15 is 1
-	a.sigmask(allAt)
-	a.call(unix.SYS_MMAP, 0, uint64(room), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS, ^uint64(0), 0)
-	a.op(0x48, 0x89, 0xc3)       // mov %rax, %rbx
-	a.op(0x48, 0x99)             // cqo: rdx is -1 for an error
-	a.op(0x48, 0x8d, 0x4a, 0x01) // lea 1(%rdx), %rcx
-	failed := a.jrcxzFar()
-	g.stops[0] = at + a.notify(pid, tid, notify)
+	g, a, failed := begin(at, notify, mask, room)
+	g.stops = append(g.stops, at+a.notify(pid, tid, notify))
 	a.op(0x4c, 0x8b, 0x23)              // mov (%rbx), %r12: calls to make
 	a.op(0x4c, 0x8d, 0x6b, guestTable)  // lea guestTable(%rbx), %r13
 	loop := len(a.b)                    //
@@ -78,17 +64,47 @@ func guestProgram(at uint64, pid, tid tracer.TID, notify unix.Signal, mask uint6
 	a.op(0x4d, 0x8d, 0x64, 0x24, 0xff)  // lea -1(%r12), %r12
 	a.op(0xeb, byte(loop-(len(a.b)+2))) // jmp loop
 	a.land(done)
-	g.stops[1] = at + a.notify(pid, tid, notify)
+	g.stops = append(g.stops, at+a.notify(pid, tid, notify))
+	a.munmap(room)
+	a.landFar(failed)
+	g.stops = append(g.stops, at+a.notify(pid, tid, notify))
+	a.sigmask(ownMaskAt)
+	a.leave(own)
+	g.code = a.b
+	return g
+}
+
+// Where a program keeps its masks, bytes from its start.
+const (
+	allMaskAt = 8
+	ownMaskAt = 16
+)
+
+// begin is the beginning of a program, up to where scratch memory is in rbx.
+// The jump that it returns is taken when there is none.
+func begin(at uint64, notify unix.Signal, mask uint64, room uint32) (guest, *asm, int) {
+	a := &asm{b: append([]byte(nil), guestMagic[:]...)}
+	a.data(blockAllBut(notify))
+	a.data(mask)
+	g := guest{entry: at + uint64(len(a.b)) + syscallSize}
+	a.op(0xeb, 8)  // the call is to be made again: jmp to the second mov
+	a.mov32(15, 0) // it is not: r15 is 0
+	a.op(0xeb, 6)  // jmp over the next
+	a.mov32(15, 1) // r15 is 1
+	a.sigmask(allMaskAt)
+	a.call(unix.SYS_MMAP, 0, uint64(room), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS, ^uint64(0), 0)
+	a.op(0x48, 0x89, 0xc3)       // mov %rax, %rbx
+	a.op(0x48, 0x99)             // cqo: rdx is -1 for an error
+	a.op(0x48, 0x8d, 0x4a, 0x01) // lea 1(%rdx), %rcx
+	return g, a, a.jrcxzFar()
+}
+
+// munmap gives the scratch memory back.
+func (a *asm) munmap(room uint32) {
 	a.op(0x48, 0x89, 0xdf)          // mov %rbx, %rdi
 	a.mov32(regSI, room)            //
 	a.mov32(regAX, unix.SYS_MUNMAP) //
 	a.op(0x0f, 0x05)                // syscall
-	a.landFar(failed)
-	g.stops[2] = at + a.notify(pid, tid, notify)
-	a.sigmask(ownAt)
-	a.leave(own)
-	g.code = a.b
-	return g
 }
 
 // leave gives the registers back and jumps to where the task was.
@@ -120,11 +136,11 @@ func (a *asm) out(r *tracer.Regs) {
 }
 
 // guest is a guest program: its code, where it begins, and the instructions
-// that follow its three stops.
+// that follow its stops.
 type guest struct {
 	code  []byte
 	entry uint64
-	stops [3]uint64
+	stops []uint64
 }
 
 // syscallSize is the length of a system call instruction, bytes.

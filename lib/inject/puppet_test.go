@@ -24,7 +24,7 @@ func freePID(t *testing.T) tracer.TID {
 	return 0
 }
 
-func needRoot(t *testing.T) {
+func needRoot(t testing.TB) {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Fatal("this test needs root: clone3 with set_tid does")
