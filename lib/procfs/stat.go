@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+
+	"golang.org/x/sys/unix"
 )
 
 // Stat is /proc/PID/stat.
@@ -104,7 +106,32 @@ func ReadStat(tid int) (*Stat, error) {
 	return s, nil
 }
 
-// read reads a file of /proc/TID.
+// read reads a file of /proc/TID: with three system calls where os.ReadFile
+// takes nine, for threads come by the thousand.
 func read(tid int, name string) ([]byte, error) {
-	return os.ReadFile(fmt.Sprintf("/proc/%d/%s", tid, name))
+	return readAll("/proc/" + strconv.Itoa(tid) + "/" + name)
+}
+
+func readAll(path string) ([]byte, error) {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: path, Err: err}
+	}
+	defer unix.Close(fd)
+	b := make([]byte, 0, 2048)
+	for {
+		n, err := unix.Read(fd, b[len(b):cap(b)])
+		if err == unix.EINTR {
+			continue
+		} else if err != nil {
+			return nil, &os.PathError{Op: "read", Path: path, Err: err}
+		}
+		b = b[:len(b)+n]
+		if n == 0 {
+			return b, nil
+		}
+		if len(b) == cap(b) {
+			b = append(b, 0)[:len(b)]
+		}
+	}
 }

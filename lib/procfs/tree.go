@@ -38,7 +38,7 @@ func numbers(dir string) ([]int, error) {
 // CONFIG_PROC_CHILDREN have no file for it: then the first thread is given all
 // children of the process.
 func Children(pid, tid int) ([]int, error) {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, tid))
+	b, err := readAll(fmt.Sprintf("/proc/%d/task/%d/children", pid, tid))
 	if errors.Is(err, os.ErrNotExist) && pid == tid {
 		if _, serr := os.Stat(fmt.Sprintf("/proc/%d", pid)); serr == nil {
 			return scanChildren(pid)
