@@ -1,0 +1,75 @@
+package harness
+
+import (
+	"os/exec"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// End is how a process ended.
+type End struct {
+	Status syscall.WaitStatus
+	Usage  syscall.Rusage
+}
+
+// The test process is a subreaper: what restore leaves behind becomes its
+// child. One goroutine waits for all children, those of os/exec too, and as
+// soon as they end: restore needs their ids.
+var reaper = struct {
+	sync.Mutex
+	ended map[int]chan End
+}{ended: map[int]chan End{}}
+
+func becomeReaper() error {
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		return err
+	}
+	go reap()
+	return nil
+}
+
+func reap() {
+	for {
+		var e End
+		pid, err := syscall.Wait4(-1, &e.Status, 0, &e.Usage)
+		if err == syscall.ECHILD {
+			time.Sleep(time.Millisecond)
+			continue
+		}
+		if err != nil {
+			continue
+		}
+		reaper.Lock()
+		if c := reaper.ended[pid]; c != nil {
+			select {
+			case c <- e:
+			default: // nobody has asked for the one before
+			}
+		}
+		reaper.Unlock()
+	}
+}
+
+// spawn starts a command whose end comes through the channel.
+func spawn(cmd *exec.Cmd) (<-chan End, error) {
+	reaper.Lock()
+	defer reaper.Unlock()
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	c := make(chan End, 1)
+	reaper.ended[cmd.Process.Pid] = c
+	return c, nil
+}
+
+// watch tells about the next end of a process that is, or will be, a child.
+func watch(pid int) <-chan End {
+	c := make(chan End, 1)
+	reaper.Lock()
+	defer reaper.Unlock()
+	reaper.ended[pid] = c
+	return c
+}
