@@ -1,19 +1,30 @@
 // Package lease keeps a tree frozen for as long as a stage needs it, and no
 // longer.
 //
-// freeze holds the tree, and the read end of a pipe. The stream's header names
-// freeze (pid, start time) and the number of the pipe's write end in it. Each
-// stage fetches that descriptor with pidfd_getfd(2), says hello in one write,
-// and at its end says how it went. freeze holds a pidfd of every stage that
-// said hello, so that one that dies without a verdict is noticed at once.
+// freeze holds the tree, and both ends of a sequenced-packet socket pair. The
+// stream's header names freeze (pid, start time) and the descriptor of the
+// stages' end in it. Each stage fetches a duplicate of that with
+// pidfd_getfd(2), says hello, and at its end says how it went. freeze holds a
+// pidfd of every stage that said hello, so that one that dies without a verdict
+// is noticed at once.
 //
-// A message is one write of messageSize bytes, which a pipe keeps whole:
+// A socket, because the kernel then says who sent a message (SO_PASSCRED): a
+// verdict counts even when its sender has exited and been waited for before
+// freeze gets to read it, and nobody can speak for another. Because it has a
+// peer, a stage can see that the descriptor that a stream led it to is
+// freeze's own (SO_PEERCRED), before it writes anything there; and it sees
+// freeze end.
+//
+// A message is one packet, little-endian:
 //
 //	 0  u32    magic
 //	 4  u32    Kind
-//	 8  u32    pid of the stage
-//	12  u32    bytes of text
-//	16  u64    its start time, /proc/PID/stat field 22
-//	24  16 B   name of the stage
-//	40  216 B  text: why it failed
+//	 8  u64    the sender's start time, /proc/PID/stat field 22
+//	16  16 B   name of the stage, padded with zeros
+//	32  text   why it failed, 1024 bytes at most
+//
+// The lease ends when a stage has said that it was the last (Final, Complete)
+// and none is still at work; when one fails, or dies before its verdict; when
+// nobody reads freeze's standard output any more; when no stage has worked for
+// a time; or when a signal says so.
 package lease

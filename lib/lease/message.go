@@ -3,9 +3,9 @@ package lease
 import (
 	"bytes"
 	"encoding/binary"
-	"fmt"
-	"os"
-	"strconv"
+	"strings"
+
+	"floe/lib/procfs"
 )
 
 // Kind is what a message says.
@@ -23,55 +23,44 @@ const (
 
 const (
 	messageMagic = 0x45534c46
-	messageSize  = 256
-	nameAt       = 24
-	textAt       = 40
+	nameAt       = 16
+	textAt       = 32
+	maxText      = 1024
 )
 
 // Message is what a stage tells freeze.
 type Message struct {
 	Kind      Kind
-	PID       int
-	StartTime uint64
+	StartTime uint64 // of the sender
 	Stage     string
 	Text      string
 }
 
 func (m Message) marshal() []byte {
-	b := make([]byte, messageSize)
+	text := m.Text
+	if len(text) > maxText {
+		text = strings.ToValidUTF8(text[:maxText-len("…")], "") + "…"
+	}
+	b := make([]byte, textAt+len(text))
 	le := binary.LittleEndian
 	le.PutUint32(b, messageMagic)
 	le.PutUint32(b[4:], uint32(m.Kind))
-	le.PutUint32(b[8:], uint32(m.PID))
+	le.PutUint64(b[8:], m.StartTime)
 	copy(b[nameAt:textAt], m.Stage)
-	le.PutUint32(b[12:], uint32(copy(b[textAt:], m.Text)))
-	le.PutUint64(b[16:], m.StartTime)
+	copy(b[textAt:], text)
 	return b
 }
 
 func unmarshal(b []byte) (Message, bool) {
 	le := binary.LittleEndian
-	if len(b) != messageSize || le.Uint32(b) != messageMagic || le.Uint32(b[12:]) > messageSize-textAt {
+	if len(b) < textAt || len(b) > textAt+maxText || le.Uint32(b) != messageMagic {
 		return Message{}, false
 	}
+	m := Message{Kind: Kind(le.Uint32(b[4:])), StartTime: le.Uint64(b[8:]), Text: string(b[textAt:])}
 	name, _, _ := bytes.Cut(b[nameAt:textAt], []byte{0})
-	return Message{
-		Kind: Kind(le.Uint32(b[4:])), PID: int(int32(le.Uint32(b[8:]))), StartTime: le.Uint64(b[16:]),
-		Stage: string(name), Text: string(b[textAt : textAt+le.Uint32(b[12:])]),
-	}, true
+	m.Stage = string(name)
+	return m, m.Kind >= Hello && m.Kind <= Failed && m.Stage != ""
 }
 
 // StartTime is when a process started, clock ticks since boot.
-func StartTime(pid int) (uint64, error) {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0, err
-	}
-	const startTime = 22 - 3 // fields after the comm
-	i := bytes.LastIndexByte(b, ')')
-	f := bytes.Fields(b[max(i+1, 0):])
-	if i < 0 || len(f) <= startTime {
-		return 0, fmt.Errorf("/proc/%d/stat: malformed", pid)
-	}
-	return strconv.ParseUint(string(f[startTime]), 10, 64)
-}
+func StartTime(pid int) (uint64, error) { return procfs.StartTime(pid) }

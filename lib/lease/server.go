@@ -1,45 +1,50 @@
 package lease
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// Outcome is how a lease ended.
-type Outcome struct {
-	Complete bool   // a whole image was written
-	OnDisk   bool   // and is on disk
-	Failure  string // why not; empty when the last stage was content
-}
+// maxMembers bounds how many stages one lease has.
+const maxMembers = 256
 
-// Server is freeze's end of a lease.
+// Server is freeze's end of a lease. Its methods are for one goroutine.
 type Server struct {
-	r, w   int
-	stages map[int]*member // by pid
-	wake   int             // eventfd
+	r, w    int
+	wake    int             // eventfd: Wait's ctx is done
+	members map[int]*member // by pid
+
+	failure          string // of a stage, the first one
+	final            bool   // the last stage has spoken
+	complete, onDisk bool   // what it said
 }
 
+// member is a stage that said hello.
 type member struct {
 	name  string
-	pidfd int
-	done  bool
+	pidfd int // -1: it had gone already when its hello was read
+	start uint64
+	done  bool // it has given its verdict, or gone
 }
 
-// NewServer makes the pipe.
+// NewServer makes the sockets.
 func NewServer() (*Server, error) {
-	var p [2]int
-	if err := unix.Pipe2(p[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
-		return nil, fmt.Errorf("lease pipe: %w", err)
-	}
-	wake, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	p, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
+		return nil, fmt.Errorf("lease socket: %w", err)
+	}
+	s := &Server{r: p[0], w: p[1], wake: -1, members: map[int]*member{}}
+	if err := unix.SetsockoptInt(s.r, unix.SOL_SOCKET, unix.SO_PASSCRED, 1); err != nil {
+		s.Close()
+		return nil, fmt.Errorf("lease socket: SO_PASSCRED: %w", err)
+	}
+	if s.wake, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
+		s.Close()
 		return nil, fmt.Errorf("lease eventfd: %w", err)
 	}
-	return &Server{r: p[0], w: p[1], stages: map[int]*member{}, wake: wake}, nil
+	return s, nil
 }
 
 // FD is the number that the header names.
@@ -47,66 +52,26 @@ func (s *Server) FD() int { return s.w }
 
 // Close ends the lease for the stages too.
 func (s *Server) Close() {
-	for _, m := range s.stages {
+	for _, m := range s.members {
+		m.close()
+	}
+	for _, fd := range []int{s.r, s.w, s.wake} {
+		if fd >= 0 {
+			unix.Close(fd)
+		}
+	}
+}
+
+func (m *member) close() {
+	if m.pidfd >= 0 {
 		unix.Close(m.pidfd)
-	}
-	unix.Close(s.r)
-	unix.Close(s.w)
-	unix.Close(s.wake)
-}
-
-// WaitOptions say what ends a lease besides the stages.
-type WaitOptions struct {
-	// Out is freeze's standard output: nobody reading it any more ends the
-	// lease. -1: don't look.
-	Out int
-	// Idle ends the lease when no stage has worked for so long.
-	Idle time.Duration
-	// Command: a command runs the stages, and its end (ctx) decides. A verdict
-	// of the last stage does not end the lease then, a failure does.
-	Command bool
-}
-
-// Wait returns when the tree may be let go. A cancelled ctx ends it with ctx's
-// cause as the failure.
-func (s *Server) Wait(ctx context.Context, opt WaitOptions) Outcome {
-	stop := context.AfterFunc(ctx, func() { _, _ = unix.Write(s.wake, []byte{1, 0, 0, 0, 0, 0, 0, 0}) })
-	defer stop()
-	var out Outcome
-	idleSince := time.Now()
-	for {
-		changed, end := s.drain(&out)
-		if end && (!opt.Command || out.Failure != "") {
-			return out
-		}
-		if changed || s.working() {
-			idleSince = time.Now()
-		}
-		if ctx.Err() != nil {
-			if !opt.Command || !errors.Is(context.Cause(ctx), ErrCommandEnded) {
-				out.Failure = context.Cause(ctx).Error()
-			}
-			return out
-		}
-		if !out.Complete && time.Since(idleSince) > opt.Idle {
-			out.Failure = fmt.Sprintf("no stage has worked for %s", opt.Idle)
-			return out
-		}
-		if why := s.poll(opt); why != "" {
-			if _, end := s.drain(&out); !end {
-				out.Failure = why
-			}
-			return out
-		}
+		m.pidfd = -1
 	}
 }
 
-// ErrCommandEnded is the cause of the end of Wait's ctx when the command that
-// runs the stages has ended.
-var ErrCommandEnded = errors.New("the command has ended")
-
+// working tells whether a stage is still at work.
 func (s *Server) working() bool {
-	for _, m := range s.stages {
+	for _, m := range s.members {
 		if !m.done {
 			return true
 		}
@@ -114,93 +79,86 @@ func (s *Server) working() bool {
 	return false
 }
 
-// poll waits for something to happen; it says why when that ends the lease.
-func (s *Server) poll(opt WaitOptions) string {
-	fds := []unix.PollFd{{Fd: int32(s.r), Events: unix.POLLIN}, {Fd: int32(s.wake), Events: unix.POLLIN}, {Fd: int32(opt.Out)}}
-	var list []int
-	for pid, m := range s.stages {
-		fds = append(fds, unix.PollFd{Fd: int32(m.pidfd), Events: unix.POLLIN})
-		list = append(list, pid)
-	}
-	const tick = 500 // ms: for the idle time
-	if n, err := unix.Poll(fds, tick); err != nil || n == 0 {
-		return ""
-	}
-	if fds[0].Revents&unix.POLLIN != 0 {
-		return "" // verdicts first
-	}
-	for i, pid := range list {
-		if fds[3+i].Revents == 0 {
-			continue
-		}
-		m := s.stages[pid]
-		unix.Close(m.pidfd)
-		delete(s.stages, pid)
-		if !m.done {
-			// Its verdict may have come between the poll and its end.
-			var out Outcome
-			if _, end := s.drain(&out); end {
-				return out.Failure
-			}
-			return fmt.Sprintf("%s (task %d) died", m.name, pid)
-		}
-	}
-	if fds[2].Revents&(unix.POLLERR|unix.POLLHUP) != 0 {
-		return "nobody reads the stream any more"
-	}
-	return ""
-}
-
-// drain takes all messages from the pipe. end says that the last stage, or one
-// that failed, has spoken.
-func (s *Server) drain(out *Outcome) (changed, end bool) {
-	b := make([]byte, messageSize)
+// drain takes all messages from the socket; news tells whether there were any
+// from a stage.
+func (s *Server) drain() (news bool) {
+	var b [textAt + maxText + 1]byte
+	oob := make([]byte, unix.CmsgSpace(unix.SizeofUcred))
 	for {
-		n, err := unix.Read(s.r, b)
+		n, noob, _, _, err := unix.Recvmsg(s.r, b[:], oob, unix.MSG_CMSG_CLOEXEC)
 		if errors.Is(err, unix.EINTR) {
 			continue
 		}
 		if err != nil || n <= 0 {
-			return changed, end
+			return news
 		}
 		m, ok := unmarshal(b[:n])
-		if !ok || !s.known(m) {
-			continue
-		}
-		changed = true
-		switch m.Kind {
-		case Done:
-			s.stages[m.PID].done = true
-		case Final:
-			s.stages[m.PID].done, end = true, true
-		case Complete, CompleteOnDisk:
-			s.stages[m.PID].done, end = true, true
-			out.Complete, out.OnDisk = true, m.Kind == CompleteOnDisk
-		case Failed:
-			s.stages[m.PID].done, end = true, true
-			out.Failure = fmt.Sprintf("%s failed: %s", m.Stage, m.Text)
+		if pid := sender(oob[:noob]); ok && pid > 0 && s.take(pid, m) {
+			news = true
 		}
 	}
 }
 
-// known tells whether the sender is a stage; a hello makes it one. A pid that
-// has another start time by now is another process.
-func (s *Server) known(m Message) bool {
-	if _, ok := s.stages[m.PID]; ok {
-		return m.Kind != Hello
-	}
-	if m.Kind != Hello || m.PID <= 0 {
-		return false
-	}
-	fd, err := unix.PidfdOpen(m.PID, 0)
+// sender is who the kernel says sent a message; 0: it does not say, or the
+// sender is outside of this pid namespace.
+func sender(oob []byte) int {
+	list, err := unix.ParseSocketControlMessage(oob)
 	if err != nil {
-		// Dead already: noticed like any stage that dies, by a closed pipe.
+		return 0
+	}
+	for _, c := range list {
+		if cred, err := unix.ParseUnixCredentials(&c); err == nil {
+			return int(cred.Pid)
+		}
+	}
+	return 0
+}
+
+// take acts on a message. Only a hello makes a member.
+func (s *Server) take(pid int, m Message) bool {
+	from := s.members[pid]
+	if m.Kind == Hello {
+		if (from != nil && from.start == m.StartTime) || len(s.members) >= maxMembers {
+			return false
+		}
+		if from != nil {
+			from.close() // gone, and its pid is another's now
+		}
+		s.members[pid] = newMember(pid, m)
+		return true
+	}
+	if from == nil || from.start != m.StartTime {
 		return false
 	}
-	if start, err := StartTime(m.PID); err != nil || start != m.StartTime {
-		unix.Close(fd)
-		return false
+	from.done = true
+	switch m.Kind {
+	case Final:
+		s.final = true
+	case Complete, CompleteOnDisk:
+		s.final, s.complete, s.onDisk = true, true, m.Kind == CompleteOnDisk
+	case Failed:
+		s.fail(fmt.Sprintf("%s failed: %s", m.Stage, m.Text))
 	}
-	s.stages[m.PID] = &member{name: m.Stage, pidfd: fd}
 	return true
+}
+
+// fail keeps the first reason.
+func (s *Server) fail(why string) {
+	if s.failure == "" {
+		s.failure = why
+	}
+}
+
+func newMember(pid int, m Message) *member {
+	mem := &member{name: m.Stage, pidfd: -1, start: m.StartTime}
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return mem
+	}
+	if start, err := StartTime(pid); err != nil || start != m.StartTime {
+		unix.Close(fd)
+		return mem
+	}
+	mem.pidfd = fd
+	return mem
 }

@@ -1,0 +1,361 @@
+package lease
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"floe/lib/record"
+)
+
+// kinds are the verdicts as the stage process below takes them.
+var kinds = map[string]Kind{"done": Done, "final": Final, "complete": Complete, "ondisk": CompleteOnDisk, "failed": Failed}
+
+// TestMain lets the test binary be a stage: it joins the lease that its
+// arguments name, then does what each line of its input says.
+func TestMain(m *testing.M) {
+	if len(os.Args) < 2 || os.Args[1] != "stage" {
+		os.Exit(m.Run())
+	}
+	var l record.Lease
+	if _, err := fmt.Sscan(strings.Join(os.Args[3:], " "), &l.Pid, &l.StartTime, &l.Fd); err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	c, err := Join(&l, os.Args[2])
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	fmt.Println("joined")
+	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
+		if err := c.Verdict(kinds[in.Text()], "because"); err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		fmt.Println("said")
+	}
+	os.Exit(0)
+}
+
+// own is this process's lease, as the header would have it.
+func own(t *testing.T, s *Server) *record.Lease {
+	t.Helper()
+	start, err := StartTime(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &record.Lease{Pid: int32(os.Getpid()), StartTime: start, Fd: int32(s.FD())}
+}
+
+// stageProcess is a process that has joined a lease.
+type stageProcess struct {
+	t   *testing.T
+	cmd *exec.Cmd
+	in  *os.File
+	out *bufio.Scanner
+}
+
+func startStage(t *testing.T, s *Server, name string) *stageProcess {
+	t.Helper()
+	l := own(t, s)
+	p := &stageProcess{t: t, cmd: exec.Command("/proc/self/exe", "stage", name, fmt.Sprint(l.Pid), fmt.Sprint(l.StartTime), fmt.Sprint(l.Fd))}
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.in, p.cmd.Stdin, p.cmd.Stderr = w, r, os.Stderr
+	out, err := p.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	r.Close()
+	t.Cleanup(func() { _ = p.cmd.Process.Kill(); _ = p.cmd.Wait(); w.Close() })
+	p.out = bufio.NewScanner(out)
+	p.expect("joined")
+	return p
+}
+
+func (p *stageProcess) expect(want string) {
+	p.t.Helper()
+	if p.out.Scan(); p.out.Text() != want {
+		p.t.Fatalf("the stage says %q, want %q", p.out.Text(), want)
+	}
+}
+
+// say lets it give a verdict.
+func (p *stageProcess) say(verdict string) {
+	p.t.Helper()
+	fmt.Fprintln(p.in, verdict)
+	p.expect("said")
+}
+
+// sayAfter lets it give a verdict while the test waits.
+func (p *stageProcess) sayAfter(d time.Duration, verdict string) {
+	time.AfterFunc(d, func() { fmt.Fprintln(p.in, verdict) })
+}
+
+// end lets it exit, and waits for it: nothing of it is left.
+func (p *stageProcess) end() {
+	p.t.Helper()
+	p.in.Close()
+	if err := p.cmd.Wait(); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+func newServer(t *testing.T) *Server {
+	t.Helper()
+	s, err := NewServer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	return s
+}
+
+// long is an idle time that no test reaches.
+var long = WaitOptions{Out: -1, Idle: time.Minute}
+
+// wait is Wait, within a time far below long's.
+func wait(t *testing.T, s *Server, ctx context.Context, opt WaitOptions) Outcome {
+	t.Helper()
+	start := time.Now()
+	o := s.Wait(ctx, opt)
+	if took := time.Since(start); took > 10*time.Second {
+		t.Errorf("the end of the lease was noticed after %s", took)
+	}
+	return o
+}
+
+func TestVerdicts(t *testing.T) {
+	for verdict, want := range map[string]Outcome{
+		"final":    {},
+		"complete": {Complete: true},
+		"ondisk":   {Complete: true, OnDisk: true},
+		"failed":   {Failure: "vmadump failed: because"},
+	} {
+		for _, gone := range []bool{false, true} {
+			s := newServer(t)
+			p := startStage(t, s, "vmadump")
+			p.say(verdict)
+			if gone {
+				p.end()
+			}
+			if got := wait(t, s, t.Context(), long); got != want {
+				t.Errorf("%s (gone: %v): %+v, want %+v", verdict, gone, got, want)
+			}
+		}
+	}
+}
+
+func TestStageKilled(t *testing.T) {
+	for _, waiting := range []bool{false, true} {
+		s := newServer(t)
+		other := startStage(t, s, "vmadump")
+		other.say("done")
+		p := startStage(t, s, "fddump")
+		kill := func() { _ = p.cmd.Process.Kill(); _ = p.cmd.Wait() }
+		if waiting {
+			time.AfterFunc(100*time.Millisecond, kill)
+		} else {
+			kill()
+		}
+		want := fmt.Sprintf("fddump (task %d) died", p.cmd.Process.Pid)
+		if got := wait(t, s, t.Context(), long); got.Failure != want || got.Complete {
+			t.Errorf("waiting %v: %+v, want %s", waiting, got, want)
+		}
+	}
+}
+
+// A stage in the middle may go once it is done.
+func TestDoneStageMayGo(t *testing.T) {
+	s := newServer(t)
+	first, last := startStage(t, s, "vmadump"), startStage(t, s, "pagedump")
+	first.say("done")
+	first.end()
+	last.sayAfter(200*time.Millisecond, "ondisk")
+	if got := wait(t, s, t.Context(), long); !got.Complete || !got.OnDisk || got.Failure != "" {
+		t.Errorf("%+v", got)
+	}
+}
+
+// With tee there are several last stages: the lease ends with the slowest.
+func TestFinalWaitsForTheOthers(t *testing.T) {
+	s := newServer(t)
+	slow, fast := startStage(t, s, "fddump"), startStage(t, s, "vdsoprobe")
+	fast.say("final")
+	const delay = 300 * time.Millisecond
+	start := time.Now()
+	slow.sayAfter(delay, "final")
+	if got := wait(t, s, t.Context(), long); got != (Outcome{}) || time.Since(start) < delay {
+		t.Errorf("%+v after %s", got, time.Since(start))
+	}
+}
+
+func TestReaderGone(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newServer(t)
+	time.AfterFunc(100*time.Millisecond, func() { r.Close() })
+	opt := long
+	opt.Out = int(w.Fd())
+	if got := wait(t, s, t.Context(), opt); got != (Outcome{}) {
+		t.Errorf("nobody worked: %+v", got)
+	}
+	startStage(t, s, "fddump")
+	if got := wait(t, s, t.Context(), opt); got.Failure != "nobody reads the stream any more" {
+		t.Errorf("fddump is at work: %+v", got)
+	}
+}
+
+func TestIdle(t *testing.T) {
+	s := newServer(t)
+	p := startStage(t, s, "vmadump")
+	const idle, work = 300 * time.Millisecond, 600 * time.Millisecond
+	start := time.Now()
+	p.sayAfter(work, "done")
+	got := wait(t, s, t.Context(), WaitOptions{Out: -1, Idle: idle})
+	if took := time.Since(start); got.Failure != "no stage has worked for 300ms" || took < idle+work {
+		t.Errorf("%+v after %s", got, took)
+	}
+}
+
+func TestInterrupted(t *testing.T) {
+	s := newServer(t)
+	startStage(t, s, "vmadump")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	time.AfterFunc(100*time.Millisecond, func() { cancel(errors.New("interrupted by signal: hangup")) })
+	if got := wait(t, s, ctx, long); got.Failure != "interrupted by signal: hangup" {
+		t.Errorf("%+v", got)
+	}
+	// What a stage has said counts more.
+	s = newServer(t)
+	startStage(t, s, "vmadump").say("failed")
+	if got := wait(t, s, ctx, long); got.Failure != "vmadump failed: because" {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestCommand(t *testing.T) {
+	opt := long
+	opt.Command = true
+	for _, verdict := range []string{"final", "complete", "ondisk"} {
+		s := newServer(t)
+		p := startStage(t, s, "pagedump")
+		p.say(verdict)
+		p.end()
+		ctx, cancel := context.WithCancelCause(t.Context())
+		const delay = 300 * time.Millisecond
+		start := time.Now()
+		time.AfterFunc(delay, func() { cancel(ErrCommandEnded) })
+		want := Outcome{Complete: verdict != "final", OnDisk: verdict == "ondisk"}
+		if got := wait(t, s, ctx, opt); got != want || time.Since(start) < delay {
+			t.Errorf("%s: %+v after %s", verdict, got, time.Since(start))
+		}
+	}
+	s := newServer(t)
+	startStage(t, s, "pagedump").say("failed")
+	if got := wait(t, s, t.Context(), opt); got.Failure != "pagedump failed: because" {
+		t.Errorf("%+v", got)
+	}
+	// The image is out; how long its receiver takes is its own affair.
+	s = newServer(t)
+	startStage(t, s, "pagedump").say("complete")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	time.AfterFunc(500*time.Millisecond, func() { cancel(ErrCommandEnded) })
+	if got := wait(t, s, ctx, WaitOptions{Out: -1, Idle: 100 * time.Millisecond, Command: true}); got != (Outcome{Complete: true}) {
+		t.Errorf("%+v", got)
+	}
+}
+
+// Nothing but a stage's own word counts.
+func TestForgedMessages(t *testing.T) {
+	s := newServer(t)
+	start, err := StartTime(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	send := func(b []byte) {
+		t.Helper()
+		if err := unix.Sendmsg(s.FD(), b, nil, nil, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	verdict := Message{Kind: CompleteOnDisk, Stage: "pagedump", StartTime: start}.marshal()
+	send(verdict) // no hello before it
+	send([]byte("x"))
+	send(make([]byte, 1<<16))
+	send(verdict[:textAt-1])
+	send(append([]byte("nope"), verdict[4:]...))
+	send(Message{Kind: 99, Stage: "pagedump", StartTime: start}.marshal())
+	send(Message{Kind: Hello, StartTime: start}.marshal())
+	rights := unix.UnixRights(0)
+	if err := unix.Sendmsg(s.FD(), verdict, rights, nil, 0); err != nil {
+		t.Fatal(err)
+	}
+	before := openFiles(t)
+	p := startStage(t, s, "vmadump")
+	send(verdict) // this process is not that stage
+	if got := wait(t, s, t.Context(), WaitOptions{Out: int(brokenPipe(t).Fd()), Idle: time.Minute}); got.Complete || got.Failure != "nobody reads the stream any more" {
+		t.Errorf("%+v", got)
+	}
+	if len(s.members) != 1 {
+		t.Errorf("%d members, want the one stage", len(s.members))
+	}
+	p.say("done")
+	p.end()
+	if got := openFiles(t); got > before+3 {
+		t.Errorf("%d descriptors are open, %d were: somebody's descriptor was taken in", got, before)
+	}
+}
+
+func brokenPipe(t *testing.T) *os.File {
+	t.Helper()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Close()
+	t.Cleanup(func() { w.Close() })
+	return w
+}
+
+func openFiles(t *testing.T) int {
+	t.Helper()
+	list, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(list)
+}
+
+// A pid that another process has by now is not the stage that spoke.
+func TestPidReused(t *testing.T) {
+	s := newServer(t)
+	start, err := StartTime(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	hello := Message{Kind: Hello, Stage: "vmadump", StartTime: start - 1}
+	if err := unix.Sendmsg(s.FD(), hello.marshal(), nil, nil, 0); err != nil {
+		t.Fatal(err)
+	}
+	want := fmt.Sprintf("vmadump (task %d) died", os.Getpid())
+	if got := wait(t, s, t.Context(), long); got.Failure != want {
+		t.Errorf("%+v, want %s", got, want)
+	}
+}

@@ -1,0 +1,136 @@
+package lease
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Outcome is how a lease ended.
+type Outcome struct {
+	Complete bool   // a whole image was written
+	OnDisk   bool   // and is on disk
+	Failure  string // why not; empty when the last stage was content
+}
+
+// WaitOptions say what ends a lease besides the stages.
+type WaitOptions struct {
+	// Out is freeze's standard output, a pipe or a socket: nobody reading it
+	// any more ends the lease. -1: don't look.
+	Out int
+	// Idle ends the lease when no stage has worked for so long; 0: never.
+	Idle time.Duration
+	// Command: a command runs the stages, and its end (ctx) decides. A verdict
+	// of the last stage does not end the lease then, a failure does.
+	Command bool
+}
+
+// ErrCommandEnded is the cause of the end of Wait's ctx when the command that
+// runs the stages has ended.
+var ErrCommandEnded = errors.New("the command has ended")
+
+// Wait returns when the tree may be let go. A cancelled ctx ends it with ctx's
+// cause as the failure, unless the stages have said how it went.
+func (s *Server) Wait(ctx context.Context, opt WaitOptions) Outcome {
+	defer s.wakeOn(ctx)()
+	idleSince := time.Now()
+	for {
+		// What is seen here came after every message of those it is seen of, so
+		// that the messages are read afterwards and count first.
+		interrupted := ctx.Err() != nil
+		readerGone := s.poll(opt, s.patience(opt, idleSince, interrupted))
+		if s.drain() || s.working() {
+			idleSince = time.Now()
+		}
+		s.bury()
+		if o, over := s.judge(ctx, opt, interrupted, readerGone); over {
+			return o
+		}
+		if opt.Idle > 0 && !s.complete && time.Since(idleSince) >= opt.Idle {
+			return Outcome{Failure: fmt.Sprintf("no stage has worked for %s", opt.Idle)}
+		}
+	}
+}
+
+// judge decides whether the lease is over.
+func (s *Server) judge(ctx context.Context, opt WaitOptions, interrupted, readerGone bool) (Outcome, bool) {
+	well := Outcome{Complete: s.complete, OnDisk: s.onDisk}
+	switch {
+	case s.failure != "":
+		return Outcome{Failure: s.failure}, true
+	case s.final && !s.working() && !opt.Command:
+		return well, true
+	case interrupted && opt.Command && errors.Is(context.Cause(ctx), ErrCommandEnded):
+		return well, true
+	case interrupted:
+		return Outcome{Failure: context.Cause(ctx).Error()}, true
+	case readerGone && s.working():
+		return Outcome{Failure: "nobody reads the stream any more"}, true
+	case readerGone:
+		return well, true
+	}
+	return Outcome{}, false
+}
+
+// wakeOn makes ctx's end interrupt poll, until the function that it returns is
+// called.
+func (s *Server) wakeOn(ctx context.Context) (undo func()) {
+	var b [8]byte
+	_, _ = unix.Read(s.wake, b[:])
+	fired := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		_, _ = unix.Write(s.wake, []byte{1, 0, 0, 0, 0, 0, 0, 0})
+		close(fired)
+	})
+	return func() {
+		if !stop() {
+			<-fired
+		}
+	}
+}
+
+// patience is how long poll may wait, milliseconds; -1: for ever.
+func (s *Server) patience(opt WaitOptions, idleSince time.Time, interrupted bool) int {
+	switch {
+	case interrupted:
+		return 0
+	case opt.Idle <= 0 || s.complete || s.working():
+		return -1
+	}
+	return int(max(0, time.Until(idleSince.Add(opt.Idle)).Milliseconds()+1))
+}
+
+// poll waits for something to happen. A member that has died loses its pidfd.
+func (s *Server) poll(opt WaitOptions, timeout int) (readerGone bool) {
+	fds := []unix.PollFd{{Fd: int32(s.r), Events: unix.POLLIN}, {Fd: int32(s.wake), Events: unix.POLLIN}, {Fd: int32(opt.Out)}}
+	var of []*member
+	for _, m := range s.members {
+		if m.pidfd >= 0 {
+			fds = append(fds, unix.PollFd{Fd: int32(m.pidfd), Events: unix.POLLIN})
+			of = append(of, m)
+		}
+	}
+	if n, err := unix.Poll(fds, timeout); err != nil || n == 0 {
+		return false
+	}
+	for i, m := range of {
+		if fds[3+i].Revents != 0 {
+			m.close()
+		}
+	}
+	return fds[2].Revents&(unix.POLLERR|unix.POLLHUP|unix.POLLNVAL) != 0
+}
+
+// bury marks members that are dead as done; one that gave no verdict has
+// failed. It comes after drain, which reads a verdict given before the end.
+func (s *Server) bury() {
+	for pid, m := range s.members {
+		if m.pidfd < 0 && !m.done {
+			m.done = true
+			s.fail(fmt.Sprintf("%s (task %d) died", m.name, pid))
+		}
+	}
+}
