@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"floe/lib/inject"
+	"floe/lib/procfs"
 	"floe/lib/tracer"
 )
 
@@ -21,7 +22,9 @@ func (t *Tree) insideVDSO(p *tracer.Ptrace) ([]*Thread, error) {
 		}
 		if proc.vdso[1] == 0 {
 			start, end, err := inject.VDSO(tracer.TID(proc.PID))
-			if err != nil {
+			if err != nil && dead(proc.PID) {
+				return nil, errAgain // it ended while the tree was being frozen
+			} else if err != nil {
 				return nil, fmt.Errorf("task %d: %w", proc.PID, err)
 			}
 			proc.vdso = [2]tracer.Addr{start, end}
@@ -40,6 +43,12 @@ func (t *Tree) insideVDSO(p *tracer.Ptrace) ([]*Thread, error) {
 		}
 	}
 	return inside, nil
+}
+
+// dead tells whether a process has ended: it has no memory then.
+func dead(pid int) bool {
+	s, err := procfs.ReadStat(pid)
+	return err != nil || s.State == 'Z' || s.State == 'X'
 }
 
 // nudge is how long a thread may run to leave its vDSO: a call there takes
