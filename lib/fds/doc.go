@@ -18,4 +18,9 @@
 //	opens     is this record of mine?                     restore
 //	open      make the object                             restore
 //	finish    what needs other objects to exist           restore
+//
+// What a restored tree can notice: an edge-triggered epoll entry reports once
+// what is ready already; a spent EPOLLONESHOT entry whose file was ready for
+// nothing is armed for errors and hang-ups; a fifo that had lost its name is an
+// anonymous pipe.
 package fds

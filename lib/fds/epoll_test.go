@@ -87,7 +87,7 @@ hold()
 }
 
 // epollNumbers counts the entries of an epoll of this process by number.
-func epollNumbers(t *testing.T, ep int) map[int32]int {
+func epollNumbers(t testing.TB, ep int) map[int32]int {
 	t.Helper()
 	list, err := watches(infoOf(t, ep))
 	if err != nil {

@@ -30,7 +30,7 @@ func three(t *testing.T) (stdio [3]int, far [3]*os.File) {
 }
 
 // waiting reads what is waiting in a pipe.
-func waiting(t *testing.T, f *os.File) string {
+func waiting(t testing.TB, f *os.File) string {
 	t.Helper()
 	b := make([]byte, 100)
 	n, err := f.Read(b)

@@ -96,7 +96,7 @@ func TestParseLock(t *testing.T) {
 }
 
 // awaitGone waits until a killed task has let go of what it had.
-func awaitGone(t *testing.T, pid int32) {
+func awaitGone(t testing.TB, pid int32) {
 	t.Helper()
 	for range 2000 {
 		if names, err := os.ReadDir("/proc/" + itoa(int(pid)) + "/fd"); err != nil || len(names) == 0 {

@@ -88,7 +88,7 @@ wait()
 	}
 }
 
-func readNames(t *testing.T, fd int) []string {
+func readNames(t testing.TB, fd int) []string {
 	t.Helper()
 	var names []string
 	buf := make([]byte, 4096)

@@ -104,6 +104,10 @@ func (c *collector) leadsOut(p *pipeObject, d *desc) error {
 	if err != nil {
 		return err
 	}
+	if open && len(c.stdio(d)) > 0 {
+		p.outside = fmt.Sprintf("whose %s end is outside of the tree", other)
+		return nil // the caller's, whoever that is: no need to look for it
+	}
 	h, found, err := c.holderOf(d)
 	if err != nil {
 		return err

@@ -32,7 +32,7 @@ func TestRefusals(t *testing.T) {
 		"namespace":      {`f = os.open("/proc/self/ns/net", os.O_RDONLY)`, "a namespace (net)"},
 		"own proc":       {`f = open("/proc/self/stat")`, "a file of /proc about a process (/proc/"},
 		"lease":          {`open("l", "w"); f = os.open("l", os.O_RDONLY); fcntl.fcntl(f, 1024, 0)`, "a lease (F_SETLEASE) on /"},
-		"pipe outwards":  {`f = os.open("/proc/%d/fd/0" % os.getpid(), os.O_RDONLY); os.dup2(f, 60); n = os.open("/dev/null", 0); os.dup2(n, 0); os.close(n)`, "a pipe:["},
+		"pipe outwards":  {`f = os.open("/proc/%d/fd/0" % os.getpid(), os.O_RDONLY); r, w = os.pipe(); os.dup2(r, 0)`, "a pipe:["},
 		"deleted cwd":    {`os.mkdir("d"); os.chdir("d"); os.rmdir("../d")`, "its working directory, a deleted directory (/"},
 		"thread's table": {`import threading; threading.Thread(target=lambda: (libc.unshare(0x400), time.sleep(60)), daemon=True).start(); time.sleep(0.1); os.system("")`, "which has a descriptor table of its own"},
 	} {

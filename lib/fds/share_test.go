@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-func atoi(t *testing.T, s string) int32 {
+func atoi(t testing.TB, s string) int32 {
 	t.Helper()
 	n, err := strconv.ParseInt(s, 10, 32)
 	if err != nil {
@@ -17,7 +17,7 @@ func atoi(t *testing.T, s string) int32 {
 }
 
 // infoOf is the fdinfo of a descriptor of this process.
-func infoOf(t *testing.T, fd int) *fdinfo {
+func infoOf(t testing.TB, fd int) *fdinfo {
 	t.Helper()
 	b, err := os.ReadFile("/proc/self/fdinfo/" + itoa(fd))
 	if err != nil {

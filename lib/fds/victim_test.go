@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 // victim is a process tree that says "ready" and its pids on a line, and then
 // waits for a line.
 type victim struct {
-	t    *testing.T
+	t    testing.TB
 	cmd  *exec.Cmd
 	pids []int32 // the root first
 	out  *bufio.Reader
@@ -51,12 +51,12 @@ def hold():
 `
 
 // python starts a victim written in python, in a directory of its own.
-func python(t *testing.T, code string) *victim {
+func python(t testing.TB, code string) *victim {
 	t.Helper()
 	return start(t, exec.Command("/usr/bin/python3", "-c", prelude+code))
 }
 
-func start(t *testing.T, cmd *exec.Cmd) *victim {
+func start(t testing.TB, cmd *exec.Cmd) *victim {
 	t.Helper()
 	if os.Getuid() != 0 {
 		t.Fatal("these tests need root")
@@ -164,7 +164,7 @@ func (v *victim) awaitState(pid int32, state byte) {
 }
 
 // collect saves a frozen tree into an image in memory.
-func collect(t *testing.T, tasks []*record.Task) (*image.Image, error) {
+func collect(t testing.TB, tasks []*record.Task) (*image.Image, error) {
 	t.Helper()
 	im := image.New()
 	add := func(rec *record.Record, payload []byte) error { return im.Add(rec, payload) }
@@ -184,7 +184,7 @@ func collect(t *testing.T, tasks []*record.Task) (*image.Image, error) {
 // opened is an image of a victim, opened in the test.
 type opened struct {
 	*Set
-	t  *testing.T
+	t  testing.TB
 	im *image.Image
 }
 
@@ -198,7 +198,7 @@ func (v *victim) save() *image.Image {
 	return im
 }
 
-func reopenImage(t *testing.T, im *image.Image, opt OpenOptions) *opened {
+func reopenImage(t testing.TB, im *image.Image, opt OpenOptions) *opened {
 	t.Helper()
 	if opt.Warnf == nil {
 		opt.Warnf = t.Logf
@@ -246,7 +246,7 @@ func (o *opened) read(fd, n int) string {
 }
 
 // same tells whether two descriptors of this process are one description.
-func same(t *testing.T, a, b int) bool {
+func same(t testing.TB, a, b int) bool {
 	t.Helper()
 	me := int32(os.Getpid())
 	r, err := kcmp(me, me, kabi.KCMP_FILE, uintptr(a), uintptr(b))
@@ -256,7 +256,7 @@ func same(t *testing.T, a, b int) bool {
 	return r == kcmpSame
 }
 
-func flagsOf(t *testing.T, fd int) int {
+func flagsOf(t testing.TB, fd int) int {
 	t.Helper()
 	n, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
 	if err != nil {
@@ -266,7 +266,7 @@ func flagsOf(t *testing.T, fd int) int {
 }
 
 // threadsOf lists the threads of a task, the leader first.
-func threadsOf(t *testing.T, pid int32) []int32 {
+func threadsOf(t testing.TB, pid int32) []int32 {
 	t.Helper()
 	names, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
 	if err != nil {
