@@ -154,12 +154,7 @@ func (c *committer) collect(p parcel) error {
 		}
 		c.owner = p.owner
 	}
-	for _, r := range p.known {
-		c.zero = appendRun(c.zero, r)
-	}
-	for _, r := range p.zero {
-		c.zero = appendRun(c.zero, r)
-	}
+	c.zero = appendMerged(c.zero, p.known, p.zero)
 	for _, r := range p.guard {
 		c.guard = appendRun(c.guard, r)
 	}

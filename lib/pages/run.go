@@ -30,3 +30,19 @@ func countPages(runs []Run) uint64 {
 	}
 	return n
 }
+
+// appendMerged adds the runs of two lists, each in order of address, in order
+// of address.
+func appendMerged(runs, a, b []Run) []Run {
+	for len(a) > 0 && len(b) > 0 {
+		if a[0].Addr < b[0].Addr {
+			runs, a = appendRun(runs, a[0]), a[1:]
+		} else {
+			runs, b = appendRun(runs, b[0]), b[1:]
+		}
+	}
+	for _, r := range append(a[:len(a):len(a)], b...) {
+		runs = appendRun(runs, r)
+	}
+	return runs
+}

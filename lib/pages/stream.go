@@ -102,8 +102,13 @@ func (in *input) payload(size int) ([]byte, error) {
 	if b == nil {
 		b = make([]byte, BlockSize)
 	}
-	if _, err := io.ReadFull(in.r.PayloadReader(), b[:size]); err != nil {
-		return nil, cli.BadInput(err)
+	// Not io.ReadFull: a bad checksum comes with the last byte.
+	for r, n := in.r.PayloadReader(), 0; n < size; {
+		k, err := r.Read(b[n:size])
+		if err != nil {
+			return nil, cli.BadInput(err)
+		}
+		n += k
 	}
 	return b[:size], nil
 }
