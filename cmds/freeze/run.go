@@ -153,7 +153,7 @@ func (f *frozen) write(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	h.Lease = &record.Lease{Pid: int32(os.Getpid()), StartTime: start, Fd: int32(f.server.FD())}
+	h.Lease = &record.Lease{Pid: int32(os.Getpid()), StartTime: start, Fd: int32(f.server.FD()), Durable: f.Then != "thaw"}
 	out, err := newOutlet(ctx, f.out, f.Timeout)
 	if err != nil {
 		return err

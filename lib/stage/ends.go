@@ -1,8 +1,10 @@
 package stage
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"golang.org/x/sys/unix"
 
@@ -20,23 +22,30 @@ func checkEnds(in, out *os.File, log *cli.Logger) error {
 	return Protect(out, log)
 }
 
-// Protect makes a regular file that others may read mode 0600: an image holds
-// the secrets of its processes.
+// Protect makes a regular file that others may read mode 0600, and says so: an
+// image holds the secrets of its processes. Where that can't be (some
+// filesystems have no modes) it says that.
 func Protect(out *os.File, log *cli.Logger) error {
 	st, err := out.Stat()
 	if err != nil {
 		return fmt.Errorf("standard output: %w", err)
 	}
-	if !st.Mode().IsRegular() || st.Mode().Perm()&0o077 == 0 {
+	const others = 0o077
+	if !st.Mode().IsRegular() || st.Mode().Perm()&others == 0 {
 		return nil
 	}
 	if err := out.Chmod(0o600); err != nil {
-		return fmt.Errorf("standard output can be read by others, and can't be made private: %w", err)
+		warn(log, "others can read the file on standard output, which will hold all that the processes hold, and its mode can't be changed: %v", err)
+		return nil
 	}
-	if log != nil {
-		log.Verbosef("made the image readable by its owner only: it holds what the processes hold")
-	}
+	warn(log, "others could read the file on standard output, which will hold all that the processes hold: its mode is 0600 now")
 	return nil
+}
+
+func warn(log *cli.Logger, format string, args ...any) {
+	if log != nil {
+		log.Warnf(format, args...)
+	}
 }
 
 // IsPipe tells whether f's reader can be seen to go: a pipe or a socket.
@@ -45,28 +54,57 @@ func IsPipe(f *os.File) bool {
 	return err == nil && st.Mode()&(os.ModeNamedPipe|os.ModeSocket) != 0
 }
 
+func isRegular(f *os.File) bool {
+	st, err := f.Stat()
+	return err == nil && st.Mode().IsRegular()
+}
+
+// persist brings a file and, where it has one, its name to disk.
+func persist(f *os.File) error {
+	if err := f.Sync(); err != nil {
+		return fmt.Errorf("the image may not be on disk: %w", err)
+	}
+	path, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", f.Fd()))
+	if err != nil {
+		return nil
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return nil // unlinked, or in another mount namespace
+	}
+	defer dir.Close()
+	if err := dir.Sync(); err != nil && !errors.Is(err, unix.EINVAL) {
+		return fmt.Errorf("the name of the image may not be on disk: %w", err)
+	}
+	return nil
+}
+
+// errMore is an input that goes on after its end.
+var errMore = cli.BadInput(errors.New("more came after the end of the input"))
+
 // linger waits until the lease is over: the stage before is gone, or the next.
 func linger(in, out *os.File) error {
 	fds := []unix.PollFd{{Fd: int32(in.Fd()), Events: unix.POLLIN}, {Fd: int32(out.Fd())}}
-	b := make([]byte, 4096)
 	for {
-		if _, err := unix.Poll(fds, -1); err == unix.EINTR {
+		if _, err := unix.Poll(fds, -1); errors.Is(err, unix.EINTR) {
 			continue
 		} else if err != nil {
 			return fmt.Errorf("poll: %w", err)
 		}
-		if fds[1].Revents&(unix.POLLERR|unix.POLLHUP|unix.POLLNVAL) != 0 {
+		if fds[1].Revents != 0 {
 			return nil
 		}
-		if fds[0].Revents != 0 {
-			n, err := unix.Read(int(in.Fd()), b)
-			if err == unix.EINTR || err == unix.EAGAIN {
-				continue
-			}
-			if n > 0 {
-				return cli.BadInput(fmt.Errorf("more came after the end of the input"))
-			}
-			return nil
+		if fds[0].Revents == 0 {
+			continue
+		}
+		var b [1]byte
+		n, err := unix.Read(int(in.Fd()), b[:])
+		switch {
+		case errors.Is(err, unix.EINTR) || errors.Is(err, unix.EAGAIN):
+		case n > 0:
+			return errMore
+		default:
+			return nil // the end; how the stage before ended matters no more
 		}
 	}
 }

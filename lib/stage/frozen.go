@@ -2,74 +2,143 @@ package stage
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
 
+	"golang.org/x/sys/unix"
+
 	"floe/lib/image"
+	"floe/lib/procfs"
 	"floe/lib/record"
 )
 
-// checkFrozen makes sure that the tasks of the stream are the ones that run
-// under these ids, and that freeze holds every thread of them.
-func checkFrozen(im *image.Image) error {
-	for _, t := range im.Tasks {
-		if t.State == record.Task_ZOMBIE {
-			if err := frozen(t.Pid, t.StartTime, "Z"); err != nil {
+// tree is the tasks of a stream, as they must be while it is read: the same
+// ones, and in the hands of freeze.
+type tree struct {
+	im     *image.Image
+	tracer int // the thread of freeze that holds them, once it is known
+	buf    [2048]byte
+}
+
+func watch(im *image.Image) *tree { return &tree{im: im} }
+
+// States of /proc/PID/stat.
+const (
+	tracingStop = 't'
+	zombie      = 'Z'
+)
+
+// check looks at every thread.
+func (t *tree) check() error {
+	for _, task := range t.im.Tasks {
+		if task.State == record.Task_ZOMBIE {
+			if err := t.stat(unix.AT_FDCWD, procPath(task.Pid, "stat"), task.Pid, task.StartTime, zombie); err != nil {
 				return err
 			}
 			continue
 		}
-		for _, tid := range t.Tids {
-			th := im.Threads[tid]
-			if th == nil {
-				return fmt.Errorf("task %d: thread %d is not in the stream", t.Pid, tid)
-			}
-			if err := frozen(tid, th.StartTime, "t"); err != nil {
-				return err
-			}
+		if err := t.held(task); err != nil {
+			return err
 		}
-		if err := heldBy(t.Pid, im.Header.Lease); err != nil {
+		if err := t.threads(task); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// frozen checks a thread's start time and that its state is one of states.
-func frozen(tid int32, start uint64, states string) error {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", tid))
-	if err != nil {
-		return fmt.Errorf("task %d is gone", tid)
-	}
-	const startTime = 22 - 3 // fields after the comm
-	f := bytes.Fields(b[bytes.LastIndexByte(b, ')')+1:])
-	if len(f) <= startTime {
-		return fmt.Errorf("/proc/%d/stat: malformed", tid)
-	}
-	if got, err := strconv.ParseUint(string(f[startTime]), 10, 64); err != nil || got != start {
-		return fmt.Errorf("task %d is gone: another process has its id", tid)
-	}
-	if !bytes.Contains([]byte(states), f[0]) {
-		return fmt.Errorf("task %d is not frozen any more (state %s)", tid, f[0])
+// recheck looks at every process. A thread in a tracing stop can leave it alone
+// only by the death of its process, or by its tracer.
+func (t *tree) recheck() error {
+	for _, task := range t.im.Tasks {
+		state := byte(tracingStop)
+		if task.State == record.Task_ZOMBIE {
+			state = zombie
+		}
+		if err := t.stat(unix.AT_FDCWD, procPath(task.Pid, "stat"), task.Pid, task.StartTime, state); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-// heldBy checks that a process's tracer is a thread of freeze.
-func heldBy(pid int32, l *record.Lease) error {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+func procPath(pid int32, name string) string { return "/proc/" + strconv.Itoa(int(pid)) + "/" + name }
+
+// threads checks all threads of a process, and that there are no others.
+func (t *tree) threads(task *record.Task) error {
+	dir, err := unix.Open(procPath(task.Pid, "task"), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return fmt.Errorf("task %d is gone", pid)
+		return gone(task.Pid, err)
+	}
+	defer unix.Close(dir)
+	var st unix.Stat_t
+	if err := unix.Fstat(dir, &st); err != nil {
+		return gone(task.Pid, err)
+	}
+	// proc(5): one link for each thread, two for the directory.
+	if n := int(st.Nlink) - 2; n > len(task.Tids) {
+		return fmt.Errorf("task %d has %d threads, and the stream %d of them", task.Pid, n, len(task.Tids))
+	}
+	for _, tid := range task.Tids {
+		th := t.im.Threads[tid]
+		if th == nil || th.Pid != task.Pid {
+			return fmt.Errorf("task %d: thread %d is not in the stream", task.Pid, tid)
+		}
+		if err := t.stat(dir, strconv.Itoa(int(tid))+"/stat", tid, th.StartTime, tracingStop); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stat checks a task's identity and state.
+func (t *tree) stat(dir int, path string, tid int32, start uint64, state byte) error {
+	b, err := procfs.ReadIntoAt(dir, path, t.buf[:])
+	if err != nil {
+		return gone(tid, err)
+	}
+	gotState, gotStart, err := procfs.StateAndStart(b)
+	switch {
+	case err != nil:
+		return fmt.Errorf("task %d: %w", tid, err)
+	case gotStart != start:
+		return fmt.Errorf("task %d is gone: another process has its id", tid)
+	case gotState != state:
+		return fmt.Errorf("task %d is not frozen any more: its state is %q, not %q", tid, gotState, state)
+	}
+	return nil
+}
+
+func gone(tid int32, err error) error {
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ESRCH) {
+		return fmt.Errorf("task %d is gone", tid)
+	}
+	return fmt.Errorf("task %d: %w", tid, err)
+}
+
+// held checks that a process's tracer is a thread of freeze.
+func (t *tree) held(task *record.Task) error {
+	b, err := procfs.ReadInto(procPath(task.Pid, "status"), t.buf[:])
+	if err != nil {
+		return gone(task.Pid, err)
 	}
 	_, rest, _ := bytes.Cut(b, []byte("\nTracerPid:\t"))
 	line, _, _ := bytes.Cut(rest, []byte("\n"))
 	tracer, err := strconv.Atoi(string(line))
-	if err != nil || tracer == 0 {
-		return fmt.Errorf("task %d is not frozen any more", pid)
+	switch {
+	case err != nil:
+		return fmt.Errorf("/proc/%d/status: no TracerPid in it", task.Pid)
+	case tracer == 0:
+		return fmt.Errorf("task %d is not frozen any more: nobody traces it", task.Pid)
+	case tracer == t.tracer:
+		return nil
 	}
-	if _, err := os.Stat(fmt.Sprintf("/proc/%d/task/%d", l.Pid, tracer)); err != nil {
-		return fmt.Errorf("task %d is held by task %d, not by freeze (task %d)", pid, tracer, l.Pid)
+	freeze := t.im.Header.Lease.Pid
+	if _, err := os.Stat(fmt.Sprintf("/proc/%d/task/%d", freeze, tracer)); err != nil {
+		return fmt.Errorf("task %d is held by task %d, not by freeze (task %d)", task.Pid, tracer, freeze)
 	}
+	t.tracer = tracer
 	return nil
 }
