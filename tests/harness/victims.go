@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"floe/tests/victims"
@@ -19,7 +20,7 @@ const python3 = "/usr/bin/python3"
 var Victims = []*Victim{
 	{Name: "bash", Args: []string{"bash", "counter.sh"}, Prepare: source("counter.sh")},
 	{Name: "python", Args: []string{python3, "hash.py"}, Prepare: source("hash.py")},
-	{Name: "xz", Args: []string{"bash", "-c", "echo begin; xz -1 -T2 -k big && xz -t big.xz"}, Prepare: bigFile, Result: digestOf("big.xz")},
+	{Name: "xz", Args: []string{"bash", "-c", "echo begin; xz -0 -T2 -c big >big.xz"}, Prepare: bigFile, Result: digestOf("big.xz")},
 	{Name: "sort", Args: []string{"bash", "lines.sh"}, Prepare: fileTree},
 	{Name: "perl", Args: []string{"perl", "sums.pl"}, Prepare: source("sums.pl")},
 	{Name: "go", Args: []string{"./goloop"}, Prepare: compiledGo("goloop")},
@@ -27,8 +28,8 @@ var Victims = []*Victim{
 	{Name: "node", Args: []string{"node", "ticks.js"}, Prepare: source("ticks.js")},
 	{Name: "sqlite3", Args: []string{"sqlite3", "-batch", "t.db", ".read big.sql"}, Prepare: source("big.sql")},
 	{Name: "cc1", Args: []string{"bash", "-c", "echo begin; gcc -O2 -c big.c"}, Prepare: bigSource, Result: digestOf("big.o")},
-	{Name: "200 processes", Args: []string{"./tree"}, Prepare: compiledC("tree")},
-	{Name: "500 threads", Args: []string{"./threads"}, Prepare: compiledC("threads", "-pthread")},
+	{Name: "processes", Args: []string{"./tree"}, Prepare: compiledC("tree")},
+	{Name: "threads", Args: []string{"./threads"}, Prepare: compiledC("threads", "-pthread")},
 }
 
 // FindVictim finds one by its name.
@@ -77,8 +78,19 @@ func digestOf(name string) func(testing.TB, string) string {
 	}
 }
 
-// bigFile is 100 MB that compress somewhat.
+// bigFile is 100 MB that compress somewhat, made once.
 func bigFile(t testing.TB, dir string) {
+	t.Helper()
+	big := filepath.Join(Scratch, "big")
+	bigOnce.Do(func() { makeBig(t, big) })
+	if err := os.Link(big, filepath.Join(dir, "big")); err != nil {
+		t.Fatal(err)
+	}
+}
+
+var bigOnce sync.Once
+
+func makeBig(t testing.TB, path string) {
 	t.Helper()
 	const size = 100_000_000
 	r := rand.New(rand.NewPCG(1, 2))
@@ -91,7 +103,7 @@ func bigFile(t testing.TB, dir string) {
 	for b.Len() < size {
 		b.Write(words[r.Uint32N(4096)])
 	}
-	writeFile(t, filepath.Join(dir, "big"), b.Bytes()[:size])
+	writeFile(t, path, b.Bytes()[:size])
 }
 
 // fileTree is a tree of a thousand files, and the script that lists it.
@@ -113,7 +125,7 @@ func fileTree(t testing.TB, dir string) {
 func bigSource(t testing.TB, dir string) {
 	t.Helper()
 	var b bytes.Buffer
-	for i := range 2200 {
+	for i := range 350 {
 		fmt.Fprintf(&b, "int f%d(int *a, int n)\n{\n\tint s = %d;\n", i, i)
 		fmt.Fprintf(&b, "\tfor (int i = 0; i < n; i++) {\n\t\tif (a[i] & %d)\n\t\t\ts += a[i] * %d;\n\t\telse\n\t\t\ts ^= a[(i * %d) %% n];\n\t}\n", i%31+1, i, i+3)
 		if i > 0 {

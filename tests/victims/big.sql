@@ -1,9 +1,10 @@
 PRAGMA journal_mode = DELETE;
+PRAGMA synchronous = OFF;
 CREATE TABLE t (a INTEGER PRIMARY KEY, b INTEGER, c TEXT);
 INSERT INTO t SELECT 1, 1, 'before';
 .print begin
 BEGIN IMMEDIATE;
-WITH RECURSIVE c(x) AS (SELECT 2 UNION ALL SELECT x + 1 FROM c WHERE x < 900000)
+WITH RECURSIVE c(x) AS (SELECT 2 UNION ALL SELECT x + 1 FROM c WHERE x < 500000)
 	INSERT INTO t SELECT x, x * 7 % 1001, printf('%d-%d', x, x * x % 997) FROM c;
 .print inserted
 UPDATE t SET b = b + 1 WHERE a % 3 = 0;
