@@ -3,118 +3,135 @@ package procfs
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"strconv"
 	"strings"
 )
 
-// Mapping is one entry of /proc/PID/smaps or maps.
-type Mapping struct {
-	Start, End uint64
-	Read       bool
-	Write      bool
-	Exec       bool
-	Shared     bool
-	Offset     uint64 // bytes
-	Major      uint32 // of the device
-	Minor      uint32
-	Inode      uint64
-	// Name is what stands last: a path as it is (octal escapes undone), or
-	// "[heap]" and the like. " (deleted)" is part of it.
-	Name    string
-	VmFlags []string          // the two-letter flags; smaps only
-	PKey    int               // ProtectionKey
-	Fields  map[string]string // the other lines of smaps that floe looks at
+// maxLine bounds a line of maps, bytes: a path has 4096, and any of them may be
+// an escaped newline.
+const maxLine = 64 << 10
+
+// statistics are the lines of smaps that say how much of a mapping is where, up
+// to Linux 7.2. They say nothing of what it is.
+var statistics = map[string]bool{
+	"Size": true, "KernelPageSize": true, "MMUPageSize": true, "Rss": true, "Pss": true, "Pss_Dirty": true,
+	"Shared_Clean": true, "Shared_Dirty": true, "Private_Clean": true, "Private_Dirty": true, "Referenced": true,
+	"Anonymous": true, "KSM": true, "LazyFree": true, "AnonHugePages": true, "ShmemPmdMapped": true,
+	"FilePmdMapped": true, "Shared_Hugetlb": true, "Private_Hugetlb": true, "Swap": true, "SwapPss": true,
+	"Locked": true, "THPeligible": true,
 }
 
-// smapsFields are the lines that Mapping.Fields keeps.
-var smapsFields = map[string]bool{"AnonHugePages": false, "THPeligible": false}
-
-// ParseMappings parses smaps or maps. A line that is neither an entry's head
-// nor "Name: value" is an error.
+// ParseMappings parses maps or smaps.
 func ParseMappings(r io.Reader) ([]Mapping, error) {
 	var out []Mapping
-	s := bufio.NewScanner(r)
-	s.Buffer(make([]byte, 16<<10), 1<<20)
-	for s.Scan() {
-		line := s.Bytes()
-		colon := bytes.IndexByte(line, ':')
-		space := bytes.IndexByte(line, ' ')
-		if colon > 0 && (space < 0 || colon < space) {
-			if len(out) == 0 {
-				return nil, fmt.Errorf("smaps: %q before any mapping", line)
-			}
-			if err := out[len(out)-1].field(string(line[:colon]), line[colon+1:]); err != nil {
-				return nil, err
-			}
-			continue
-		}
-		m, err := parseHead(string(line))
+	for m, err := range Mappings(r) {
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, m)
+		out = append(out, *m)
 	}
-	return out, s.Err()
+	return out, nil
 }
 
-func (m *Mapping) field(name string, value []byte) error {
+// Mappings parses maps or smaps an entry at a time; each is good until the
+// next. A line that is neither an entry's head nor "Name: value" is an error,
+// which is the last thing it gives.
+func Mappings(r io.Reader) iter.Seq2[*Mapping, error] {
+	return func(yield func(*Mapping, error) bool) {
+		p := &smapsParser{in: bufio.NewReaderSize(r, maxLine), names: intern{}, flags: map[string][]string{}}
+		for {
+			m, err := p.next()
+			if err == io.EOF {
+				return
+			}
+			if !yield(m, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+type smapsParser struct {
+	in    *bufio.Reader
+	head  []byte // of the next entry, good until the next read
+	names intern
+	flags map[string][]string // by the value of a VmFlags line
+	m     Mapping
+}
+
+// next parses one entry; io.EOF: there is none.
+func (p *smapsParser) next() (*Mapping, error) {
+	head := p.head
+	if head == nil {
+		var err error
+		if head, err = p.line(); err != nil {
+			return nil, err
+		}
+	}
+	p.m = Mapping{}
+	if err := p.m.head(head, p.names); err != nil {
+		return nil, err
+	}
+	for p.head = nil; ; {
+		line, err := p.line()
+		if err == io.EOF {
+			return &p.m, nil
+		} else if err != nil {
+			return nil, err
+		}
+		if line[0] < 'A' || line[0] > 'Z' { // an address has small letters
+			p.head = line
+			return &p.m, nil
+		}
+		if err := p.field(line); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// line reads a line that is not empty, without its end.
+func (p *smapsParser) line() ([]byte, error) {
+	b, err := p.in.ReadSlice('\n')
+	if errors.Is(err, bufio.ErrBufferFull) {
+		return nil, fmt.Errorf("maps: a line of more than %d bytes", maxLine)
+	}
+	if err != nil && (err != io.EOF || len(b) == 0) {
+		return nil, err
+	}
+	b = bytes.TrimSuffix(b, []byte("\n"))
+	if len(b) == 0 {
+		return nil, fmt.Errorf("maps: an empty line")
+	}
+	return b, nil
+}
+
+// field parses "Name:   value".
+func (p *smapsParser) field(line []byte) error {
+	colon := bytes.IndexByte(line, ':')
+	if colon < 0 {
+		return fmt.Errorf("smaps: line %q", clip(line))
+	}
+	name, value := line[:colon], line[colon+1:]
 	switch {
-	case name == "VmFlags":
-		m.VmFlags = strings.Fields(string(value))
-	case name == "ProtectionKey":
+	case string(name) == "VmFlags":
+		flags, ok := p.flags[string(value)]
+		if !ok {
+			flags = strings.Fields(string(value))
+			p.flags[string(value)] = flags
+		}
+		p.m.VmFlags = flags
+	case string(name) == "ProtectionKey":
 		n, err := strconv.Atoi(string(bytes.TrimSpace(value)))
 		if err != nil {
-			return fmt.Errorf("smaps: %s:%s", name, value)
+			return fmt.Errorf("smaps: line %q", clip(line))
 		}
-		m.PKey = n
-	case smapsFields[name]:
-		if m.Fields == nil {
-			m.Fields = map[string]string{}
-		}
-		m.Fields[name] = string(bytes.TrimSpace(value))
+		p.m.PKey = n
+	case !statistics[string(name)]:
+		p.m.Unknown = append(p.m.Unknown, string(line))
 	}
 	return nil
 }
-
-// parseHead parses "start-end perms offset major:minor inode   name".
-func parseHead(line string) (m Mapping, err error) {
-	bad := func() (Mapping, error) { return Mapping{}, fmt.Errorf("maps: line %q", line) }
-	f := strings.SplitN(line, " ", 6)
-	if len(f) < 5 || len(f[1]) != 4 {
-		return bad()
-	}
-	from, to, ok := strings.Cut(f[0], "-")
-	major, minor, ok2 := strings.Cut(f[3], ":")
-	if !ok || !ok2 {
-		return bad()
-	}
-	for _, n := range []struct {
-		text string
-		base int
-		bits int
-		to   func(uint64)
-	}{
-		{from, 16, 64, func(v uint64) { m.Start = v }}, {to, 16, 64, func(v uint64) { m.End = v }},
-		{f[2], 16, 64, func(v uint64) { m.Offset = v }}, {major, 16, 32, func(v uint64) { m.Major = uint32(v) }},
-		{minor, 16, 32, func(v uint64) { m.Minor = uint32(v) }}, {f[4], 10, 64, func(v uint64) { m.Inode = v }},
-	} {
-		v, err := strconv.ParseUint(n.text, n.base, n.bits)
-		if err != nil {
-			return bad()
-		}
-		n.to(v)
-	}
-	if m.Start >= m.End {
-		return bad()
-	}
-	m.Read, m.Write, m.Exec, m.Shared = f[1][0] == 'r', f[1][1] == 'w', f[1][2] == 'x', f[1][3] == 's'
-	if len(f) == 6 {
-		m.Name = unescape(strings.TrimLeft(f[5], " "))
-	}
-	return m, nil
-}
-
-// unescape undoes the octal escapes that the kernel writes for a newline.
-func unescape(s string) string { return strings.ReplaceAll(s, `\012`, "\n") }
