@@ -43,6 +43,9 @@ func (o *output) put(rec *record.Record, payload []byte, crc uint32) (int64, err
 }
 
 func (o *output) write() error {
+	if err := o.w.Flush(); err != nil { // the magic, if nothing was written before
+		return err
+	}
 	vecs := o.vecs
 	o.vecs = o.vecs[:0]
 	conn, err := o.f.SyscallConn()

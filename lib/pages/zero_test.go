@@ -24,7 +24,7 @@ func TestIsZero(t *testing.T) {
 // TestSplitZero splits random patterns and puts them together again.
 func TestSplitZero(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
-	for round := range 2000 {
+	for round := range 200 {
 		mem := map[uint64][]byte{}
 		var runs []Run
 		var buf []byte
