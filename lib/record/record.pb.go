@@ -3102,7 +3102,7 @@ func (x *Vma) GetShmemSize() uint64 {
 type File struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	FileId        uint64                 `protobuf:"varint,1,opt,name=file_id,json=fileId,proto3" json:"file_id,omitempty"`
-	Path          []byte                 `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"` // absolute in the task's root; without " (deleted)"
+	Path          []byte                 `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"` // absolute, as the stage saw it (a chrooted task's too); without " (deleted)"
 	Dev           uint64                 `protobuf:"varint,3,opt,name=dev,proto3" json:"dev,omitempty"`  // st_dev
 	Ino           uint64                 `protobuf:"varint,4,opt,name=ino,proto3" json:"ino,omitempty"`
 	Mode          uint32                 `protobuf:"varint,5,opt,name=mode,proto3" json:"mode,omitempty"` // st_mode
