@@ -11,34 +11,56 @@ import (
 	"floe/lib/vdso"
 )
 
-// isStream tells whether somebody means us to be a stage.
-func isStream(f *os.File) bool {
-	st, err := f.Stat()
-	return err == nil && st.Mode()&os.ModeCharDevice == 0
-}
-
 // filter is vdsoprobe as a stage.
 func filter(ctx context.Context, in, out *os.File, log *cli.Logger) error {
 	opt := stage.Options{Name: "vdsoprobe", Needs: []string{"freeze", "vmadump"}, Log: log}
-	return stage.Run(ctx, opt, in, out, func(c *stage.Context) error {
-		for _, t := range c.Image.Tasks {
-			mm := c.Image.Mms[t.MmId]
-			if mm == nil || mm.Pid != t.Pid {
-				continue
-			}
-			areas := vdso.FromVmas(c.Image.Vmas[t.MmId])
-			code, err := vdso.ReadCode(fmt.Sprintf("/proc/%d/mem", t.Pid), areas)
-			if err != nil {
-				return fmt.Errorf("task %d (%s): vDSO: %w", t.Pid, t.Comm, err)
-			}
-			rec, err := vdso.Record(t.MmId, areas, code)
-			if err != nil {
-				return fmt.Errorf("task %d (%s): %w", t.Pid, t.Comm, err)
-			}
-			if err := c.Writer.Add(&record.Record{Body: &record.Record_Vdso{Vdso: rec}}, nil); err != nil {
-				return err
-			}
+	return stage.Run(ctx, opt, in, out, collect)
+}
+
+// collect adds the record of each address space's vDSO.
+func collect(c *stage.Context) error {
+	here, err := vdso.Here()
+	if err != nil {
+		return fmt.Errorf("this kernel's vDSO: %w", err)
+	}
+	for _, t := range c.Image.Tasks {
+		mm := c.Image.Mms[t.MmId]
+		if mm == nil || mm.Pid != t.Pid {
+			continue
 		}
-		return nil
-	})
+		rec, err := probe(c, t, here)
+		if err != nil {
+			return fmt.Errorf("task %d (%s): %w", t.Pid, t.Comm, err)
+		}
+		if err := c.Writer.Add(&record.Record{Body: &record.Record_Vdso{Vdso: rec}}, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// probe makes the record of one address space.
+func probe(c *stage.Context, t *record.Task, here vdso.VDSO) (*record.Vdso, error) {
+	areas, err := vdso.FromVmas(c.Image.Vmas[t.MmId])
+	if err != nil {
+		return nil, err
+	}
+	code, err := vdso.ReadCode(fmt.Sprintf("/proc/%d/mem", t.Pid), areas)
+	if err != nil {
+		return nil, err
+	}
+	var im *vdso.Image
+	if code != nil {
+		if im, err = vdso.Parse(code); err != nil {
+			return nil, err
+		}
+	}
+	state := vdso.Describe(vdso.VDSO{Areas: areas, Image: im}, here)
+	switch state.Kind {
+	case vdso.Foreign, vdso.Changed:
+		return nil, fmt.Errorf("its vDSO is not as this kernel made it (%s); it can't be saved yet", state.Why)
+	case vdso.Partial:
+		c.Log.Warnf("task %d (%s): its vDSO is not whole (%s); this version of restore will refuse it", t.Pid, t.Comm, state.Why)
+	}
+	return vdso.Record(t.MmId, areas, code)
 }

@@ -2,35 +2,53 @@
 //
 // # Synopsis
 //
-//	freeze PID | vmadump | vdsoprobe | ...
-//	vdsoprobe [--json] [--pid N] [--extract FILE]
+//	freeze PID | vmadump | vdsoprobe | fddump | pagedump > img
+//	vdsoprobe [--pid N] [--json] [--extract FILE]
 //	vdsoprobe --compare IMAGE [IMAGE2] [--json]
 //
 // # Description
 //
-// With a stream on standard input vdsoprobe is a stage: it passes the stream on
-// and adds a record of each address space's vDSO: the areas that belong to it,
-// its symbols, its build-id and its bytes.
+// The vDSO is the piece of a process that belongs to its kernel: code that the
+// process calls, at addresses that it remembers, and data beside it.
 //
-// With a terminal or /dev/null there, it prints the areas and symbols of this
-// kernel's vDSO, or of process N's with --pid. --extract writes the bytes to a
-// file, for objdump -d and the like.
+// With a stream on standard input (a pipe, a socket or a file) and no options,
+// vdsoprobe is a stage: it passes the stream on and adds one record of each
+// address space's vDSO: the areas that belong to it, its symbols, its build-id
+// and its bytes. A process that has changed its vDSO's code is refused.
 //
-// --compare tells, symbol by symbol, what restore would do with the vDSO of
-// IMAGE on this kernel (or on that of IMAGE2), and says the verdict: in place,
-// proxy, or impossible.
+// With a terminal or /dev/null there, or with an option, it works alone. It
+// prints the areas and symbols of this kernel's vDSO, or of process N's with
+// --pid, and says of a process whether its vDSO is this kernel's, and where it
+// should be. --extract writes the bytes to a file that objdump(1) reads; the
+// name - is standard output.
 //
-// # Exit status
+// --compare says, symbol by symbol, what restore would do with the vDSO of
+// IMAGE on this kernel, or on the kernel that IMAGE2 comes from. The last line
+// is the verdict:
 //
-//	0  done; with --compare: the same
-//	1  failed; with --compare: different
-//	2  usage; with --compare: any trouble
-//	3  the input is damaged, incomplete, or no stream
+//	in place                            the kernel's own takes its place
+//	proxy: N redirected, M by syscall   the image's comes back, its N functions
+//	                                    lead to this kernel's, and M functions
+//	                                    that this kernel lacks make the call
+//	impossible: WHY
+//
+// A function that appears under two names counts once. "K kept" counts functions
+// that this kernel lacks and that need nothing of it. This version of restore
+// takes images that come back in place.
 //
 // # Examples
 //
 //	vdsoprobe --compare img
+//	vdsoprobe --compare img && restore < img
 //	vdsoprobe --extract vdso.so && objdump -d vdso.so
+//	vdsoprobe --json | jq -r '.symbols[].name'
+//
+// # Exit status
+//
+//	0  done; with --compare: in place
+//	1  failed or refused; with --compare: by proxy, or impossible
+//	2  usage; with --compare: any trouble
+//	3  the input is damaged, incomplete, or no stream
 package main
 
 import (
@@ -46,26 +64,42 @@ import (
 var manual string
 
 type flags struct {
-	PID     int      `name:"pid" placeholder:"N" help:"Show process N's vDSO."`
-	Compare []string `placeholder:"IMAGE" sep:"none" help:"Compare an image's vDSO with this kernel's."`
-	Extract string   `placeholder:"FILE" help:"Write the vDSO's bytes to FILE."`
-	JSON    bool     `name:"json" help:"Print JSON."`
-	Image   string   `arg:"" optional:"" help:"With --compare: the second image."`
+	PID     int    `name:"pid" placeholder:"N" help:"Show process N's vDSO."`
+	Compare string `placeholder:"IMAGE" help:"Compare an image's vDSO with this kernel's."`
+	Extract string `placeholder:"FILE" help:"Write the vDSO's bytes to FILE."`
+	JSON    bool   `name:"json" help:"Print JSON."`
+	Image2  string `arg:"" optional:"" help:"With --compare: the image of the other kernel."`
 }
 
 func main() {
 	var f flags
 	cli.Main("vdsoprobe", manual, &f, func(ctx context.Context, log *cli.Logger) error {
-		switch {
-		case len(f.Compare) > 1:
-			return cli.Usage(fmt.Errorf("--compare takes one image; the second is an argument"))
-		case len(f.Compare) == 1:
-			return compare(os.Stdout, f.Compare[0], f.Image, f.JSON)
-		case f.Image != "":
-			return cli.Usage(fmt.Errorf("unexpected argument %s", f.Image))
-		case f.PID != 0 || f.Extract != "" || f.JSON || !isStream(os.Stdin):
-			return show(os.Stdout, f)
-		}
-		return filter(ctx, os.Stdin, os.Stdout, log)
+		return run(ctx, &f, os.Stdin, os.Stdout, log)
 	})
+}
+
+// run picks the way to work.
+func run(ctx context.Context, f *flags, in, out *os.File, log *cli.Logger) error {
+	switch {
+	case f.Compare != "" && (f.PID != 0 || f.Extract != ""):
+		return cli.Usage(fmt.Errorf("--compare goes with neither --pid nor --extract"))
+	case f.Compare != "":
+		return compare(out, f)
+	case f.Image2 != "":
+		return cli.Usage(fmt.Errorf("unexpected argument %s; --compare takes images", f.Image2))
+	case f.PID < 0:
+		return cli.Usage(fmt.Errorf("--pid %d is no process", f.PID))
+	case f.Extract != "":
+		return extract(out, f)
+	case f.PID != 0 || f.JSON || !isStream(in):
+		return show(out, f)
+	}
+	return filter(ctx, in, out, log)
+}
+
+// isStream tells whether a stage could stand before us. Terminals and /dev/null
+// are devices.
+func isStream(in *os.File) bool {
+	st, err := in.Stat()
+	return err == nil && (st.Mode().IsRegular() || st.Mode()&(os.ModeNamedPipe|os.ModeSocket) != 0)
 }

@@ -3,24 +3,29 @@ package main
 import (
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"strconv"
 
 	"floe/lib/cli"
-	"floe/lib/image"
-	"floe/lib/record"
 	"floe/lib/vdso"
 )
 
 // report is what show prints.
 type report struct {
-	Areas   []vdso.Area
-	Symbols []vdso.Symbol
-	BuildID string
-	Linux   string `json:",omitempty"`
+	PID     int           `json:"pid,omitempty"`
+	State   string        `json:"state"`
+	Why     string        `json:"why,omitempty"`
+	BuildID string        `json:"build_id,omitempty"`
+	Linux   string        `json:"linux_version,omitempty"`
+	Areas   []vdso.Area   `json:"areas"`
+	Symbols []vdso.Symbol `json:"symbols"`
 }
 
+// version is a LINUX_VERSION_CODE as people write it.
 func version(v uint32) string {
 	if v == 0 {
 		return ""
@@ -28,179 +33,118 @@ func version(v uint32) string {
 	return fmt.Sprintf("%d.%d.%d", v>>16, v>>8&0xff, v&0xff)
 }
 
+// read reads a process's vDSO; pid 0 is this process.
+func read(pid int) ([]vdso.Area, []byte, error) {
+	name := "self"
+	if pid != 0 {
+		name = strconv.Itoa(pid)
+	}
+	areas, code, err := vdso.Read(name)
+	if errors.Is(err, fs.ErrNotExist) && pid != 0 {
+		return nil, nil, fmt.Errorf("there is no process %d", pid)
+	} else if err != nil {
+		return nil, nil, fmt.Errorf("process %s: %w", name, err)
+	}
+	return areas, code, nil
+}
+
 // show prints a process's vDSO, or this kernel's.
-func show(w io.Writer, f flags) error {
-	pid := "self"
-	if f.PID != 0 {
-		pid = fmt.Sprint(f.PID)
-	}
-	maps, err := os.Open("/proc/" + pid + "/maps")
+func show(w io.Writer, f *flags) error {
+	areas, code, err := read(f.PID)
 	if err != nil {
 		return err
 	}
-	defer maps.Close()
-	areas, err := vdso.ReadAreas(maps)
+	here, err := vdso.Here()
 	if err != nil {
 		return err
 	}
-	code, err := vdso.ReadCode("/proc/"+pid+"/mem", areas)
-	if err != nil {
-		return err
-	}
-	r := report{Areas: areas}
+	v := vdso.VDSO{Areas: areas}
+	r := report{PID: f.PID, Areas: areas, Symbols: []vdso.Symbol{}}
 	if code != nil {
-		im, err := vdso.Parse(code)
-		if err != nil {
+		if v.Image, err = vdso.Parse(code); err != nil {
 			return err
 		}
-		r.Symbols, r.BuildID, r.Linux = im.Symbols, hex.EncodeToString(im.BuildID), version(im.LinuxVersion)
+		r.Symbols = v.Image.Symbols
+		r.BuildID, r.Linux = hex.EncodeToString(v.Image.BuildID), version(v.Image.LinuxVersion)
 	}
-	if f.Extract != "" {
-		if code == nil {
-			return fmt.Errorf("process %s has no vDSO", pid)
-		}
-		return os.WriteFile(f.Extract, code, 0o644)
+	state := vdso.Describe(v, here)
+	if ehdr, ok := auxv(f.PID); ok {
+		state = state.At(v, ehdr)
 	}
+	r.State, r.Why = state.Kind.String(), state.Why
 	if f.JSON {
-		e := json.NewEncoder(w)
-		e.SetIndent("", "  ")
-		return e.Encode(r)
+		return printJSON(w, r)
 	}
+	return r.print(w)
+}
+
+func (r *report) print(w io.Writer) error {
+	p := &printer{w: w}
 	for _, a := range r.Areas {
-		fmt.Fprintf(w, "%012x-%012x %8d  %s\n", a.Start, a.End, a.End-a.Start, a.Name)
+		p.f("%012x-%012x %8d  %s\n", a.Start, a.End, a.Size(), a.Name)
 	}
-	if code == nil {
-		fmt.Fprintln(w, "no vDSO")
-		return nil
+	if r.BuildID != "" {
+		p.f("build-id %s\n", r.BuildID)
 	}
-	fmt.Fprintf(w, "build-id %s\n", r.BuildID)
 	if r.Linux != "" {
-		fmt.Fprintf(w, "linux %s\n", r.Linux)
+		p.f("linux %s\n", r.Linux)
+	}
+	if len(r.Symbols) > 0 {
+		p.f("\n%8s %6s  %s\n", "offset", "size", "symbol")
 	}
 	for _, s := range r.Symbols {
 		weak := ""
 		if s.Weak {
-			weak = " weak"
+			weak = " (weak)"
 		}
-		fmt.Fprintf(w, "%8x %6d  %s@%s%s\n", s.Offset, s.Size, s.Name, s.Version, weak)
+		p.f("%8x %6d  %s@%s%s\n", s.Offset, s.Size, s.Name, s.Version, weak)
 	}
-	return nil
+	if r.PID != 0 || r.State == vdso.None.String() {
+		why := ""
+		if r.Why != "" {
+			why = ": " + r.Why
+		}
+		p.f("%s%s\n", r.State, why)
+	}
+	return p.err
 }
 
-// side is one of two vDSOs to compare.
-type side struct {
-	areas []vdso.Area
-	im    *vdso.Image
+// printer keeps the first error of many prints.
+type printer struct {
+	w   io.Writer
+	err error
 }
 
-const (
-	statusDifferent = 1
-	statusTrouble   = 2
-)
-
-// compare prints what restore would do with an image's vDSO.
-func compare(w io.Writer, a, b string, asJSON bool) error {
-	trouble := func(err error) error { return &cli.ExitError{Code: statusTrouble, Err: err} }
-	left, err := load(a)
-	if err != nil {
-		return trouble(err)
+func (p *printer) f(format string, args ...any) {
+	if p.err == nil {
+		_, p.err = fmt.Fprintf(p.w, format, args...)
 	}
-	right, err := load(b)
-	if err != nil {
-		return trouble(err)
-	}
-	v := vdso.Compare(left.areas, left.im, right.areas, right.im)
-	rows := table(left.im, right.im, v)
-	if asJSON {
-		e := json.NewEncoder(w)
-		e.SetIndent("", "  ")
-		if err := e.Encode(map[string]any{"symbols": rows, "verdict": v.String()}); err != nil {
-			return trouble(err)
-		}
-	} else {
-		fmt.Fprintf(w, "%-36s %8s %8s  %s\n", "symbol", "image", "runtime", "restore would")
-		for _, r := range rows {
-			fmt.Fprintf(w, "%-36s %8s %8s  %s\n", r.Symbol, r.Image, r.Runtime, r.Action)
-		}
-		fmt.Fprintln(w, v)
-	}
-	if v.Kind != vdso.InPlace {
-		return &cli.ExitError{Code: statusDifferent}
-	}
-	return nil
 }
 
-type row struct{ Symbol, Image, Runtime, Action string }
-
-func table(a, b *vdso.Image, v vdso.Verdict) []row {
-	at := map[string]uint64{}
-	for _, s := range b.Symbols {
-		at[s.Name] = s.Offset
-	}
-	var rows []row
-	seen := map[string]bool{}
-	for _, s := range a.Symbols {
-		r := row{Symbol: s.Name, Image: fmt.Sprintf("%x", s.Offset), Runtime: "-"}
-		off, ok := at[s.Name]
-		if ok {
-			r.Runtime = fmt.Sprintf("%x", off)
-		}
-		switch {
-		case v.Kind == vdso.InPlace:
-			r.Action = "leave it to the kernel"
-		case ok:
-			r.Action = "redirect it"
-		default:
-			r.Action = "make the system call"
-		}
-		seen[s.Name] = true
-		rows = append(rows, r)
-	}
-	for _, s := range b.Symbols {
-		if !seen[s.Name] {
-			rows = append(rows, row{s.Name, "-", fmt.Sprintf("%x", s.Offset), "not need it"})
-		}
-	}
-	return rows
+func printJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
 }
 
-// load reads the vDSO of an image file's first address space; without a name,
-// this kernel's.
-func load(name string) (side, error) {
-	if name == "" {
-		areas, code, err := vdso.Own()
-		if err != nil {
-			return side{}, err
-		}
-		im, err := vdso.Parse(code)
-		return side{areas, im}, err
+// extract writes the code area's bytes, which are an ELF file.
+func extract(out *os.File, f *flags) error {
+	if f.JSON {
+		return cli.Usage(fmt.Errorf("--extract writes bytes, and no JSON"))
 	}
-	f, err := os.Open(name)
+	_, code, err := read(f.PID)
 	if err != nil {
-		return side{}, err
+		return err
 	}
-	defer f.Close()
-	r, err := record.NewReader(f)
-	if err != nil {
-		return side{}, fmt.Errorf("%s: %w", name, err)
+	if code == nil {
+		return fmt.Errorf("process %d has no vDSO", f.PID)
 	}
-	im := image.New()
-	for {
-		fr, err := r.Next()
-		if err == io.EOF || err == nil && fr.Record.GetMark() != nil {
-			return side{}, fmt.Errorf("%s has no vDSO in it: was vdsoprobe in the pipeline?", name)
-		} else if err != nil {
-			return side{}, fmt.Errorf("%s: %w", name, err)
-		}
-		if v := fr.Record.GetVdso(); v != nil && len(v.Image) > 0 {
-			parsed, err := vdso.Parse(v.Image)
-			if err != nil {
-				return side{}, fmt.Errorf("%s: %w", name, err)
-			}
-			return side{vdso.RecordAreas(v), parsed}, nil
-		}
-		if err := im.Add(fr.Record, nil); err != nil {
-			return side{}, fmt.Errorf("%s: %w", name, err)
-		}
+	if im, err := vdso.Parse(code); err == nil {
+		code = im.Pristine()
 	}
+	if f.Extract == "-" {
+		_, err := out.Write(code)
+		return err
+	}
+	return os.WriteFile(f.Extract, code, 0o644)
 }

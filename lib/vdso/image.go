@@ -2,117 +2,123 @@ package vdso
 
 import (
 	"bytes"
-	"debug/elf"
 	"fmt"
-	"sort"
 )
 
 // Image is a parsed vDSO.
 type Image struct {
-	Symbols      []Symbol // in order of offset, then name
-	BuildID      []byte
-	LinuxVersion uint32 // LINUX_VERSION_CODE, 0 without
-	End          int    // of what its headers name, bytes
+	Machine      uint16   // e_machine
+	Symbols      []Symbol // in order of offset, then name; no two of a name and version
+	BuildID      []byte   // GNU build-id, nil without
+	LinuxVersion uint32   // LINUX_VERSION_CODE of its note, 0 without
+	End          int      // of the ELF image in the area, bytes
+
+	code []byte      // the area's bytes
+	bias uint64      // of addresses in it over offsets
+	exec [][2]uint64 // offsets of what is executable, end exclusive
 }
 
-// Symbol is an exported function.
-type Symbol struct {
-	Name, Version string
-	Offset, Size  uint64 // bytes from the start of the code area
-	Weak          bool
-	Type          uint8 // STT_*
-}
+// maxCode bounds a code area, bytes. Real ones have 8 KiB.
+const maxCode = 256 << 10
 
-// maxSymbols bounds a symbol table.
-const maxSymbols = 1024
-
-// Parse parses a code area's bytes, which may come from anywhere.
+// Parse parses a code area's bytes, which may come from anywhere. They must not
+// change afterwards.
 func Parse(b []byte) (*Image, error) {
 	if len(b) > maxCode {
-		return nil, fmt.Errorf("vdso: %d bytes", len(b))
+		return nil, fmt.Errorf("vdso: it has %d bytes; %d are a lot", len(b), maxCode)
 	}
-	f, err := elf.NewFile(bytes.NewReader(b))
-	if err != nil {
+	im := &Image{code: b}
+	if err := im.parse(b); err != nil {
 		return nil, fmt.Errorf("vdso: %w", err)
 	}
-	im := &Image{}
-	syms, err := f.DynamicSymbols()
-	if err != nil {
-		return nil, fmt.Errorf("vdso: %w", err)
-	}
-	if len(syms) > maxSymbols {
-		return nil, fmt.Errorf("vdso: %d symbols", len(syms))
-	}
-	for _, s := range syms {
-		if s.Section == elf.SHN_ABS || s.Section == elf.SHN_UNDEF {
-			continue
-		}
-		if s.Value >= uint64(len(b)) || s.Size > uint64(len(b))-s.Value {
-			return nil, fmt.Errorf("vdso: symbol %s at %#x of %d bytes lies outside of the %d bytes of the image", s.Name, s.Value, s.Size, len(b))
-		}
-		im.Symbols = append(im.Symbols, Symbol{s.Name, s.Version, s.Value, s.Size, elf.ST_BIND(s.Info) == elf.STB_WEAK, s.Info & 0xf})
-	}
-	sort.Slice(im.Symbols, func(i, j int) bool {
-		a, b := im.Symbols[i], im.Symbols[j]
-		return a.Offset < b.Offset || a.Offset == b.Offset && a.Name < b.Name
-	})
-	im.notes(f)
-	im.end(f, len(b))
 	return im, nil
 }
 
-// notes reads the build-id and the kernel's version.
-func (im *Image) notes(f *elf.File) {
-	const head, gnuBuildID = 12, 3
-	for _, p := range f.Progs {
-		if p.Type != elf.PT_NOTE || p.Filesz > maxCode {
-			continue
-		}
-		b := make([]byte, p.Filesz)
-		if _, err := p.ReadAt(b, 0); err != nil {
-			continue
-		}
-		for len(b) >= head {
-			namesz, descsz, kind := uint64(f.ByteOrder.Uint32(b)), uint64(f.ByteOrder.Uint32(b[4:])), f.ByteOrder.Uint32(b[8:])
-			at := head + (namesz+3)&^3
-			next := at + (descsz+3)&^3
-			if namesz > maxCode || descsz > maxCode || at+descsz > uint64(len(b)) {
-				break
-			}
-			name, desc := string(bytes.TrimRight(b[head:head+namesz], "\x00")), b[at:at+descsz]
-			switch {
-			case name == "GNU" && kind == gnuBuildID:
-				im.BuildID = bytes.Clone(desc)
-			case name == "Linux" && kind == 0 && len(desc) == 4:
-				im.LinuxVersion = f.ByteOrder.Uint32(desc)
-			}
-			if next > uint64(len(b)) {
-				break
-			}
-			b = b[next:]
-		}
+func (im *Image) parse(b bytesOf) error {
+	progs, err := im.header(b)
+	if err != nil {
+		return err
 	}
+	if err := im.load(progs, len(b)); err != nil {
+		return err
+	}
+	d, err := im.dynamic(b, progs)
+	if err != nil {
+		return err
+	}
+	if err := im.symbols(b, d); err != nil {
+		return err
+	}
+	return im.notes(b, progs)
 }
 
-// end works out where the image ends in its area.
-func (im *Image) end(f *elf.File, size int) {
-	end := uint64(64)
-	for _, p := range f.Progs {
-		end = max(end, p.Off+p.Filesz)
-	}
-	for _, s := range f.Sections {
-		if s.Type != elf.SHT_NOBITS {
-			end = max(end, s.Offset+s.FileSize)
+// Lookup finds a symbol by its name, nil without.
+func (im *Image) Lookup(name string) *Symbol {
+	for i := range im.Symbols {
+		if im.Symbols[i].Name == name {
+			return &im.Symbols[i]
 		}
 	}
-	const sectionHeader = 64
-	end += uint64(len(f.Sections)) * sectionHeader // the table follows them
-	im.End = int(min(end, uint64(size)))
+	return nil
 }
 
-// Pristine is a code area's bytes without what lies behind the image.
-func (im *Image) Pristine(b []byte) []byte {
-	out := bytes.Clone(b)
-	clear(out[min((im.End+15)&^15, len(out)):])
-	return out
+func (im *Image) lookup(name, version string) *Symbol {
+	for i := range im.Symbols {
+		if im.Symbols[i].Name == name && im.Symbols[i].Version == version {
+			return &im.Symbols[i]
+		}
+	}
+	return nil
+}
+
+// tailAlign is the alignment of the tail, bytes.
+const tailAlign = 16
+
+// Tail is the part of the code area behind the ELF image: zeros that the kernel
+// padded it with. Code that floe once put there may be left in it.
+func (im *Image) Tail() (off, size int) {
+	off = min((im.End+tailAlign-1)&^(tailAlign-1), len(im.code))
+	return off, len(im.code) - off
+}
+
+// Pristine is the code area's bytes as the kernel made them: a copy, without
+// what lies behind the ELF image.
+func (im *Image) Pristine() []byte {
+	b := bytes.Clone(im.code)
+	off, _ := im.Tail()
+	clear(b[off:])
+	return b
+}
+
+// syscallInstructions are the instructions that make a system call, by machine.
+var syscallInstructions = map[uint16][]byte{
+	MachineX86_64:  {0x0f, 0x05},
+	MachineAArch64: {0x01, 0x00, 0x00, 0xd4},
+	MachineRISCV:   {0x73, 0x00, 0x00, 0x00},
+}
+
+// FindSyscall finds the offset of an instruction that makes a system call: in a
+// function, or else anywhere in the code.
+func (im *Image) FindSyscall() (off int, ok bool) {
+	insn, ok := syscallInstructions[im.Machine]
+	if !ok {
+		return 0, false
+	}
+	find := func(from, to uint64) (int, bool) {
+		i := bytes.Index(im.code[from:to], insn)
+		return int(from) + i, i >= 0
+	}
+	for _, s := range im.Symbols {
+		if s.Type == STTFunc {
+			if at, ok := find(s.Offset, s.Offset+s.Size); ok {
+				return at, true
+			}
+		}
+	}
+	for _, x := range im.exec {
+		if at, ok := find(x[0], x[1]); ok {
+			return at, true
+		}
+	}
+	return 0, false
 }

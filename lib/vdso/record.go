@@ -1,31 +1,78 @@
 package vdso
 
 import (
+	"bytes"
 	"fmt"
 
 	"floe/lib/record"
 )
 
 // Record makes the record of one address space's vDSO; code is its code area's
-// bytes, nil when it has none.
+// bytes, nil when it has none. An address space without the vDSO, or without
+// some areas of it, is recorded as it is.
 func Record(mmID uint64, areas []Area, code []byte) (*record.Vdso, error) {
 	v := &record.Vdso{MmId: mmID}
 	for _, a := range areas {
 		v.Areas = append(v.Areas, &record.Vdso_Area{Name: a.Name, Start: a.Start, End: a.End, Code: a.Code})
 	}
 	if code == nil {
-		if len(areas) > 0 {
-			return nil, fmt.Errorf("it has %s but no [vdso]; such a process can't be saved yet", areas[0].Name)
-		}
 		return v, nil
 	}
 	im, err := Parse(code)
 	if err != nil {
 		return nil, err
 	}
-	v.BuildId, v.LinuxVersion, v.Image = im.BuildID, im.LinuxVersion, im.Pristine(code)
+	v.BuildId, v.LinuxVersion, v.Image = im.BuildID, im.LinuxVersion, im.Pristine()
 	for _, s := range im.Symbols {
 		v.Symbols = append(v.Symbols, &record.Vdso_Symbol{Name: s.Name, Version: s.Version, Offset: s.Offset, Size: s.Size, Weak: s.Weak, Type: uint32(s.Type)})
 	}
 	return v, nil
+}
+
+// FromRecord is what a record says, checked: an image is not to be trusted. What
+// the record tells twice, by itself and in the vDSO's bytes, must agree.
+func FromRecord(v *record.Vdso) (VDSO, error) {
+	out := VDSO{Areas: recordAreas(v)}
+	if err := CheckAreas(out.Areas); err != nil {
+		return VDSO{}, err
+	}
+	code, ok, err := Code(out.Areas)
+	if err != nil {
+		return VDSO{}, err
+	}
+	if !ok {
+		if len(v.Image) > 0 || len(v.Symbols) > 0 {
+			return VDSO{}, fmt.Errorf("vdso: the record has its bytes and no area for them")
+		}
+		return out, nil
+	}
+	if uint64(len(v.Image)) != code.Size() {
+		return VDSO{}, fmt.Errorf("vdso: the record has %d bytes of an area of %d", len(v.Image), code.Size())
+	}
+	if out.Image, err = Parse(v.Image); err != nil {
+		return VDSO{}, err
+	}
+	if !bytes.Equal(v.BuildId, out.Image.BuildID) || v.LinuxVersion != out.Image.LinuxVersion {
+		return VDSO{}, fmt.Errorf("vdso: the record's build-id or version is not the one in its bytes")
+	}
+	if !sameSymbols(recordSymbols(v), out.Image.Symbols) {
+		return VDSO{}, fmt.Errorf("vdso: the record's symbols are not those in its bytes")
+	}
+	return out, nil
+}
+
+func recordAreas(v *record.Vdso) []Area {
+	var out []Area
+	for _, a := range v.Areas {
+		out = append(out, Area{a.Name, a.Start, a.End, a.Code})
+	}
+	return out
+}
+
+func recordSymbols(v *record.Vdso) []Symbol {
+	var out []Symbol
+	for _, s := range v.Symbols {
+		out = append(out, Symbol{s.Name, s.Version, s.Offset, s.Size, s.Weak, uint8(s.Type)})
+	}
+	return out
 }
