@@ -18,8 +18,9 @@ var magic = [magicLen]byte{'F', 'L', 'O', 'E', 0, FormatMajor, FormatMinor, 0}
 
 // Caps, bytes: a length above them is refused before memory is set aside.
 const (
-	MaxRecord  = 16 << 20
-	MaxPayload = 16 << 20
+	MaxRecord  = 4 << 20 // a record, encoded
+	MaxDecoded = 8 << 20 // a record, decoded
+	MaxPayload = 4 << 20
 )
 
 // Errors that callers tell apart.
@@ -27,6 +28,7 @@ var (
 	ErrNotFloe  = errors.New("not a floe stream")
 	ErrCorrupt  = errors.New("the stream is damaged")
 	ErrTooLarge = errors.New("a length is out of bounds")
+	ErrUnknown  = errors.New("this version of floe does not know it; use a newer one")
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -34,6 +36,20 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // Checksum is the CRC-32C of b.
 func Checksum(b []byte) uint32 { return crc32.Checksum(b, castagnoli) }
 
+func updateCRC(crc uint32, b []byte) uint32 { return crc32.Update(crc, castagnoli, b) }
+
 // Size is the bytes that a record takes in a stream, less its length prefix
 // and payload.
 func Size(rec *Record) int { return proto.Size(rec) }
+
+// tally counts frames and sums their bytes.
+type tally struct {
+	records, bytes uint64 // bytes with payloads
+	crc            uint32 // without them
+}
+
+func (t *tally) add(frame []byte, payload uint64) {
+	t.records++
+	t.bytes += uint64(len(frame)) + payload
+	t.crc = updateCRC(t.crc, frame)
+}

@@ -3,8 +3,8 @@ package record
 import (
 	"bufio"
 	"encoding/binary"
+	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 
 	"google.golang.org/protobuf/proto"
@@ -18,17 +18,6 @@ type Writer struct {
 	frames uint64
 	kinds  kinds
 	own    tally // of the stage that writes
-}
-
-type tally struct {
-	records, bytes uint64
-	crc            uint32
-}
-
-func (t *tally) add(frame []byte, payload uint64) {
-	t.records++
-	t.bytes += uint64(len(frame)) + payload
-	t.crc = crc32.Update(t.crc, castagnoli, frame)
 }
 
 const writeBuffer = 64 << 10
@@ -51,7 +40,7 @@ func (w *Writer) start() error {
 		return nil
 	}
 	w.off = magicLen
-	w.crc = crc32.Update(0, castagnoli, magic[:])
+	w.crc = Checksum(magic[:])
 	_, err := w.w.Write(magic[:])
 	return err
 }
@@ -74,7 +63,7 @@ func (w *Writer) account(frame []byte, payload uint64) error {
 	w.frames++
 	w.kinds[bodyField(frame)]++
 	w.off += int64(len(frame)) + int64(payload)
-	w.crc = crc32.Update(w.crc, castagnoli, frame)
+	w.crc = updateCRC(w.crc, frame)
 	return nil
 }
 
@@ -82,19 +71,7 @@ func (w *Writer) account(frame []byte, payload uint64) error {
 func (w *Writer) Pass(f *Frame, payload []byte) error { return w.write(f.Raw, payload) }
 
 // Add writes a record of this stage's own, with its payload.
-func (w *Writer) Add(rec *Record, payload []byte) error {
-	rec.PayloadLen = uint64(len(payload))
-	rec.PayloadCrc32C = 0
-	if len(payload) > 0 {
-		rec.PayloadCrc32C = Checksum(payload)
-	}
-	frame, err := Marshal(rec)
-	if err != nil {
-		return err
-	}
-	w.own.add(frame, uint64(len(payload)))
-	return w.write(frame, payload)
-}
+func (w *Writer) Add(rec *Record, payload []byte) error { return w.AddAligned(rec, payload, 1) }
 
 // AddAligned is Add with the payload at a multiple of align in the stream.
 func (w *Writer) AddAligned(rec *Record, payload []byte, align int) error {
@@ -117,6 +94,8 @@ func (w *Writer) FrameFor(rec *Record, n int, crc uint32, align int) (frame []by
 	rec.PayloadLen, rec.PayloadCrc32C, rec.Pad = uint64(n), crc, nil
 	if n == 0 {
 		rec.PayloadCrc32C = 0
+	} else if n > MaxPayload {
+		return nil, 0, fmt.Errorf("payload of %d bytes: %w", n, ErrTooLarge)
 	}
 	if err := w.start(); err != nil {
 		return nil, 0, err
@@ -134,33 +113,6 @@ func (w *Writer) FrameFor(rec *Record, n int, crc uint32, align int) (frame []by
 		return nil, 0, err
 	}
 	return frame, w.off - int64(n), nil
-}
-
-// padOverhead is the most that a pad adds to a frame beyond its own bytes: its
-// tag, its length, and a longer length of the record.
-const padOverhead = 8
-
-// pad fills rec.Pad so that the frame ends on a multiple of align.
-func (w *Writer) pad(rec *Record, frame []byte, align int) ([]byte, error) {
-	over := int((w.off + int64(len(frame))) % int64(align))
-	if over == 0 {
-		return frame, nil
-	}
-	need := align - over
-	if need < padOverhead {
-		need += align
-	}
-	for k := need; k >= need-padOverhead; k-- {
-		rec.Pad = make([]byte, k)
-		frame, err := Marshal(rec)
-		if err != nil {
-			return nil, err
-		}
-		if (w.off+int64(len(frame)))%int64(align) == 0 {
-			return frame, nil
-		}
-	}
-	return nil, fmt.Errorf("record: no pad aligns a payload to %d bytes", align)
 }
 
 // EndStage closes what stage added.
@@ -193,6 +145,9 @@ func (w *Writer) Mark() error {
 // End writes the index and the end record, and flushes. It fills in the
 // index's table of kinds.
 func (w *Writer) End(index *Index) error {
+	if w.own != (tally{}) {
+		return errors.New("record: records that belong to no stage")
+	}
 	index.Kinds = w.kinds.list()
 	at := uint64(w.Offset())
 	frame, err := Marshal(&Record{Body: &Record_Index{index}})
@@ -215,12 +170,27 @@ func (w *Writer) End(index *Index) error {
 // Flush writes out what is buffered.
 func (w *Writer) Flush() error { return w.w.Flush() }
 
-// Marshal is the frame of a record: its length, and it.
+// Marshal is the frame of a record: its length, and it. It refuses what a
+// Reader would refuse for its size.
 func Marshal(rec *Record) ([]byte, error) {
 	n := proto.Size(rec)
 	if n > MaxRecord {
-		return nil, fmt.Errorf("record of %d bytes: %w", n, ErrTooLarge)
+		return nil, fmt.Errorf("%s record of %d bytes: %w", rec.Kind(), n, ErrTooLarge)
 	}
-	b := binary.AppendUvarint(make([]byte, 0, n+binary.MaxVarintLen32), uint64(n))
-	return proto.MarshalOptions{Deterministic: true}.MarshalAppend(b, rec)
+	b := binary.AppendUvarint(make([]byte, 0, n+maxLength), uint64(n))
+	head := len(b)
+	b, err := proto.MarshalOptions{Deterministic: true}.MarshalAppend(b, rec)
+	if err != nil {
+		return nil, fmt.Errorf("%s record: %w", rec.Kind(), err)
+	}
+	if n > alwaysDecodes {
+		if _, err := scan(b[head:]); err != nil {
+			return nil, fmt.Errorf("%s record: %w", rec.Kind(), err)
+		}
+	}
+	return b, nil
 }
+
+// alwaysDecodes is a size that a record can have without coming near to
+// MaxDecoded, whatever is in it.
+const alwaysDecodes = 64 << 10

@@ -1,0 +1,50 @@
+// Package record is floe's format: the stream that the stages hand on to each
+// other, which is also what an image file holds, byte for byte.
+//
+//	stream    magic │ frame │ frame │ … │ frame of Index │ frame of End
+//
+//	magic     0      1      2      3      4      5       6       7
+//	        ┌──────┬──────┬──────┬──────┬──────┬───────┬───────┬──────┐
+//	        │  F   │  L   │  O   │  E   │  0   │ major │ minor │  0   │
+//	        └──────┴──────┴──────┴──────┴──────┴───────┴───────┴──────┘
+//
+//	frame   ┌───────────────┬─────────────────────────┬─────────────────────┐
+//	        │ uvarint N     │ Record, N bytes of      │ payload, as long as │
+//	        │ (5 bytes max) │ protobuf, one body      │ Record.payload_len  │
+//	        └───────────────┴─────────────────────────┴─────────────────────┘
+//
+// The records of one stage stand together, and its EndStage closes them:
+//
+//	Header Task… Thread… EndStage(freeze)
+//	Mm Vma… File…        EndStage(vmadump)
+//	Vdso…                EndStage(vdsoprobe)
+//	Fs Fd… OpenFile…     EndStage(fddump)
+//	Pages…               EndStage(pagedump) Index End
+//
+// In a live pipeline a Mark ends the input of a stage before there is an end
+// of file: it belongs to that one pipe, is in no count and no checksum, and has
+// no place in an offset.
+//
+// # Checksums
+//
+// All are CRC-32C. A payload has its own, in its record. EndStage has that of
+// the frames of its stage, End that of the magic and all frames before it;
+// neither covers payloads, so that several threads can write them. Nothing may
+// stand between a stage's EndStage and the next one's first record, nor after
+// End: every byte of an image is in a checksum or compared with something.
+//
+// # Versions
+//
+// A stream of another major version is refused. One of a newer minor version
+// is read: it may have kinds of records, and fields, that this version does not
+// know. A stage passes them on as they came, byte for byte. Who acts on a
+// stream (restore) calls RefuseUnknown: then only a record that says that it is
+// optional may have anything unknown in it.
+//
+// # Bounds
+//
+// No length in a stream makes a reader set memory aside before it was compared
+// with a bound: MaxRecord and MaxPayload, and MaxDecoded for what a record takes
+// in memory once it is decoded, which is counted before it is decoded (two bytes
+// of protobuf can be an empty message of a hundred bytes).
+package record
