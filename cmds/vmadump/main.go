@@ -50,6 +50,6 @@ func main() {
 
 func run(ctx context.Context, in, out *os.File, log *cli.Logger) error {
 	return stage.Run(ctx, stage.Options{Name: "vmadump", Needs: []string{"freeze"}, Log: log}, in, out, func(c *stage.Context) error {
-		return vmas.Collect(c.Image, func(r *record.Record) error { return c.Writer.Add(r, nil) })
+		return vmas.Collect(c.Image, func(r *record.Record) error { return c.Writer.Add(r, nil) }, log.Verbosef)
 	})
 }

@@ -1,102 +1,64 @@
 package vmas
 
 import (
-	"debug/elf"
-	"encoding/binary"
 	"fmt"
-	"os"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
+	"floe/lib/buildid"
 	"floe/lib/record"
 )
 
-// file records the file behind one of /proc's links, which leads to it even
-// where its path doesn't any more, and returns its number.
-func (c *collector) file(link string) (uint64, error) {
-	path, err := os.Readlink(link)
-	if err != nil {
-		return 0, err
-	}
-	var st unix.Stat_t
-	if err := unix.Stat(link, &st); err != nil {
-		return 0, fmt.Errorf("%s: %w", link, err)
-	}
-	k := fileKey{st.Dev, st.Ino, path}
-	if id := c.files[k]; id != 0 {
+// deletedSuffix is what the kernel adds to the path of a file without a name.
+const deletedSuffix = " (deleted)"
+
+// fileKey tells Files apart.
+type fileKey struct {
+	dev, ino uint64
+	path     string
+}
+
+// file is the file_id of a regular file, whose record is emitted when it is
+// new.
+func (s *space) file(o *object) (uint64, error) {
+	k := fileKey{o.stat.Dev, o.stat.Ino, o.path}
+	if id := s.files[k]; id != 0 {
 		return id, nil
 	}
-	name, deleted := strings.CutSuffix(path, " (deleted)")
-	if deleted && st.Nlink > 0 {
-		// A name that ends so, or a file that has another name still.
-		var by unix.Stat_t
-		if unix.Stat(path, &by) == nil && by.Dev == st.Dev && by.Ino == st.Ino {
-			name, deleted = path, false
-		}
-	}
-	f := &record.File{
-		FileId: uint64(len(c.files) + 1), Path: []byte(name), Dev: st.Dev, Ino: st.Ino, Mode: st.Mode, Size: uint64(st.Size),
-		MtimeNs: st.Mtim.Nano(), Deleted: deleted, Rdev: st.Rdev, Uid: st.Uid, Gid: st.Gid,
-	}
-	if st.Mode&unix.S_IFMT == unix.S_IFREG {
-		f.BuildId = buildID(link)
-	}
-	if err := refuseFile(f); err != nil {
+	if err := refuseObject(o); err != nil {
 		return 0, err
 	}
-	c.files[k] = f.FileId
-	return f.FileId, c.emit(&record.Record{Body: &record.Record_File{File: f}})
+	if err := reachable(o); err != nil {
+		return 0, err
+	}
+	f := &record.File{
+		FileId: uint64(len(s.files) + 1), Path: []byte(o.path), Dev: o.stat.Dev, Ino: o.stat.Ino, Mode: o.stat.Mode,
+		Size: uint64(o.stat.Size), MtimeNs: o.stat.Mtim.Nano(), Uid: o.stat.Uid, Gid: o.stat.Gid,
+	}
+	if r, err := s.open(o.link); err == nil {
+		f.BuildId = buildid.Read(r)
+		r.Close()
+	}
+	s.files[k] = f.FileId
+	return f.FileId, s.emit(&record.Record{Body: &record.Record_File{File: f}})
 }
 
-// buildID reads the GNU build-id of an ELF file, nil when it has none.
-func buildID(path string) []byte {
-	r, err := os.Open(path)
-	if err != nil {
-		return nil
+// reachable tells why a file's path doesn't lead to it.
+func reachable(o *object) error {
+	var at unix.Stat_t
+	err := unix.Stat(o.path, &at)
+	if err == nil && at.Dev == o.stat.Dev && at.Ino == o.stat.Ino {
+		return nil // even if its path ends so
 	}
-	defer r.Close()
-	var magic [4]byte
-	if _, err := r.ReadAt(magic[:], 0); err != nil || string(magic[:]) != elf.ELFMAG {
-		return nil
+	name, gone := strings.CutSuffix(o.path, deletedSuffix)
+	switch {
+	case gone && o.stat.Nlink == 0:
+		return fmt.Errorf("the file %s has been deleted (or replaced, by an upgrade?) and can't be saved yet; start the program again", name)
+	case gone:
+		return fmt.Errorf("the file %s has been deleted or renamed while it has other names, and can't be saved yet; link it there again", name)
+	case err != nil:
+		return fmt.Errorf("the file %s: %w", name, err)
 	}
-	f, err := elf.NewFile(r)
-	if err != nil {
-		return nil
-	}
-	const most = 64 << 10
-	for _, p := range f.Progs {
-		if p.Type != elf.PT_NOTE || p.Filesz > most {
-			continue
-		}
-		b := make([]byte, p.Filesz)
-		if _, err := p.ReadAt(b, 0); err != nil {
-			continue
-		}
-		if id := noteBuildID(b, f.ByteOrder); id != nil {
-			return id
-		}
-	}
-	return nil
-}
-
-// noteBuildID looks through ELF notes for NT_GNU_BUILD_ID.
-func noteBuildID(b []byte, order binary.ByteOrder) []byte {
-	const head, gnuBuildID = 12, 3
-	for len(b) >= head {
-		namesz, descsz, kind := uint64(order.Uint32(b)), uint64(order.Uint32(b[4:])), order.Uint32(b[8:])
-		desc := head + (namesz+3)&^3
-		end := desc + (descsz+3)&^3
-		if desc+descsz > uint64(len(b)) {
-			return nil
-		}
-		if kind == gnuBuildID && namesz == 4 && string(b[head:head+4]) == "GNU\x00" {
-			return b[desc : desc+descsz]
-		}
-		if end > uint64(len(b)) {
-			return nil
-		}
-		b = b[end:]
-	}
-	return nil
+	return fmt.Errorf("the file %s is hidden by another that is mounted over it; unmount that", name)
 }

@@ -1,0 +1,149 @@
+package vmas
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"floe/lib/procfs"
+	"floe/lib/record"
+)
+
+// space is one address space.
+type space struct {
+	*collector
+	task   *record.Task
+	proc   *os.File // /proc/PID
+	behind map[behindKey]*object
+	unseen map[string]bool // lines of smaps that are new to floe
+}
+
+// space records the address space of a task.
+func (c *collector) space(t *record.Task) error {
+	dir, err := os.Open(fmt.Sprintf("/proc/%d", t.Pid))
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	s := &space{collector: c, task: t, proc: dir, behind: map[behindKey]*object{}, unseen: map[string]bool{}}
+	list, err := s.vmas()
+	if err != nil {
+		return err
+	}
+	mm, err := s.mm(len(list))
+	if err != nil {
+		return err
+	}
+	if err := c.emit(&record.Record{Body: &record.Record_Mm{Mm: mm}}); err != nil {
+		return err
+	}
+	for _, v := range list {
+		if err := c.emit(&record.Record{Body: &record.Record_Vma{Vma: v}}); err != nil {
+			return err
+		}
+	}
+	c.verbose("task %d (%s): %d mappings of %d files and shared objects", t.Pid, t.Comm, len(list), len(s.behind))
+	return nil
+}
+
+// vmas reads all mappings, in order of address.
+func (s *space) vmas() ([]*record.Vma, error) {
+	f, err := s.open("smaps")
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("no smaps in /proc: this kernel was built without CONFIG_PROC_PAGE_MONITOR, which floe needs")
+	} else if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	var list []*record.Vma
+	for m, err := range procfs.Mappings(f) {
+		if err != nil {
+			return nil, err
+		}
+		v, err := s.vma(m)
+		if err != nil {
+			return nil, fmt.Errorf("%x-%x: %w", m.Start, m.End, err)
+		}
+		list = append(list, v)
+	}
+	if len(list) == 0 {
+		return nil, fmt.Errorf("it has no memory any more; was it killed?")
+	}
+	return list, checkSpecial(list)
+}
+
+// open opens a file of the task's.
+func (s *space) open(name string) (*os.File, error) {
+	fd, err := unix.Openat(int(s.proc.Fd()), name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: s.proc.Name() + "/" + name, Err: err}
+	}
+	return os.NewFile(uintptr(fd), s.proc.Name()+"/"+name), nil
+}
+
+// mm describes the address space, which has n mappings.
+func (s *space) mm(n int) (*record.Mm, error) {
+	t := s.task
+	st, err := procfs.ReadStat(int(t.Pid))
+	if err != nil {
+		return nil, err
+	}
+	auxv, err := procfs.ReadAuxv(int(t.Pid))
+	if err != nil {
+		return nil, err
+	}
+	exe, err := s.look("exe")
+	if err != nil {
+		return nil, fmt.Errorf("its program: %w", err)
+	}
+	id, err := s.file(exe)
+	if err != nil {
+		return nil, fmt.Errorf("its program: %w", err)
+	}
+	return &record.Mm{
+		MmId: t.MmId, Pid: t.Pid, StartCode: st.StartCode, EndCode: st.EndCode, StartData: st.StartData, EndData: st.EndData,
+		StartBrk: st.StartBrk, Brk: t.Brk, StartStack: st.StartStack, ArgStart: st.ArgStart, ArgEnd: st.ArgEnd,
+		EnvStart: st.EnvStart, EnvEnd: st.EnvEnd, Auxv: auxv, ExeFile: id, Vmas: uint64(n),
+	}, nil
+}
+
+// vma describes one mapping.
+func (s *space) vma(m *procfs.Mapping) (*record.Vma, error) {
+	for _, line := range m.Unknown {
+		s.news(line)
+	}
+	if len(m.VmFlags) == 0 {
+		return nil, fmt.Errorf("the kernel doesn't say its VmFlags")
+	}
+	v := &record.Vma{MmId: s.task.MmId, Start: m.Start, End: m.End, Flags: m.VmFlags, Name: m.Name}
+	for _, p := range []struct {
+		has  bool
+		flag string
+		bit  uint32
+	}{{m.Read, "mr", unix.PROT_READ}, {m.Write, "mw", unix.PROT_WRITE}, {m.Exec, "me", unix.PROT_EXEC}} {
+		if p.has {
+			v.Prot |= p.bit
+		}
+		if m.Has(p.flag) {
+			v.MayProt |= p.bit
+		}
+	}
+	return v, s.kind(m, v)
+}
+
+// news tells once of a line of smaps that this version has never heard of.
+func (s *space) news(line string) {
+	name := line
+	for i := range line {
+		if line[i] == ':' {
+			name = line[:i]
+			break
+		}
+	}
+	if !s.unseen[name] {
+		s.unseen[name] = true
+		s.verbose("task %d (%s): smaps has a line that this version does not know: %s", s.task.Pid, s.task.Comm, line)
+	}
+}
