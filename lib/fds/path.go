@@ -2,7 +2,7 @@ package fds
 
 import (
 	"fmt"
-	"os"
+	"io"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -122,7 +122,7 @@ func (pathKind) finish(_ *Set, o *record.OpenFile, fd int) error {
 	if o.Flags&unix.O_PATH != 0 || o.Pos == 0 {
 		return nil
 	}
-	if _, err := unix.Seek(fd, o.Pos, os.SEEK_SET); err != nil {
+	if _, err := unix.Seek(fd, o.Pos, io.SeekStart); err != nil {
 		return fmt.Errorf("seek to %d: %w", o.Pos, err)
 	}
 	return nil
