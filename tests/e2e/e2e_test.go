@@ -46,7 +46,7 @@ func interrupt(t *testing.T, v *harness.Victim, w way) {
 	r := harness.Launch(t, v, w.user)
 	image := filepath.Join(r.Dir, "image")
 	for range w.rounds {
-		time.Sleep(took / time.Duration(w.rounds+3))
+		time.Sleep(took / time.Duration(2*w.rounds+2))
 		if w.pipe {
 			r.ThroughPipe(t)
 			continue

@@ -4,6 +4,7 @@
 package harness
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -45,6 +46,10 @@ func run(m *testing.M) (int, error) {
 	defer os.RemoveAll(dir)
 	Scratch = dir
 	if err := os.Chmod(dir, 0o755); err != nil {
+		return 1, err
+	}
+	tmp := filepath.Join(dir, "tmp")
+	if err := errors.Join(os.Mkdir(tmp, 0o700), os.Setenv("TMPDIR", tmp)); err != nil {
 		return 1, err
 	}
 	if err := prepare(); err != nil {
@@ -110,4 +115,14 @@ func build() error {
 		}
 	}
 	return os.Setenv("PATH", Bin+":"+os.Getenv("PATH"))
+}
+
+// TemporaryFiles are the files that the programs have left in $TMPDIR.
+func TemporaryFiles(t testing.TB) []string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(os.Getenv("TMPDIR"), "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
 }

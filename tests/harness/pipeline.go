@@ -46,6 +46,13 @@ func (r *Running) Restore(t testing.TB, image, prefix string) {
 	r.back(t)
 }
 
+// BeginRestore starts a restore that the test then disturbs.
+func (r *Running) BeginRestore(t testing.TB, image string) *Proc {
+	t.Helper()
+	r.ended = watch(r.PID)
+	return Start(t, nil, nil, "restore", "-d", image)
+}
+
 func (r *Running) pidfile() string { return filepath.Join(r.Dir, "pid") }
 
 // back makes sure that it runs.

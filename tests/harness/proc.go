@@ -64,18 +64,20 @@ func numbers(pattern string) []int {
 
 // Tree are the ids of a process and all its descendants, zombies too.
 func Tree(root int) []int {
-	children := map[int][]int{}
-	for _, pid := range Processes() {
-		if s, ok := ReadStat(pid); ok {
-			children[s.Parent] = append(children[s.Parent], pid)
-		}
+	if !Exists(root) {
+		return nil
 	}
 	out := []int{root}
 	for i := 0; i < len(out); i++ {
-		out = append(out, children[out[i]]...)
-	}
-	if !Exists(root) {
-		out = out[1:]
+		tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", out[i]))
+		for _, f := range tasks {
+			b, _ := os.ReadFile(f)
+			for _, s := range strings.Fields(string(b)) {
+				if n, err := strconv.Atoi(s); err == nil {
+					out = append(out, n)
+				}
+			}
+		}
 	}
 	return out
 }

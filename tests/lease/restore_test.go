@@ -1,0 +1,108 @@
+package lease
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"floe/tests/harness"
+)
+
+// TestHarmRestore kills restore at random moments: the tree is there whole,
+// and ends right, or nothing of it is there.
+func TestHarmRestore(t *testing.T) {
+	v := harness.Launch(t, harness.Steady, nil)
+	time.Sleep(50 * time.Millisecond)
+	tree, before := harness.Tree(v.PID), harness.Pictures(v.PID)
+	image := filepath.Join(harness.Scratch, "image")
+	v.Checkpoint(t, image, "")
+	saved, err := os.Stat(v.Output())
+	if err != nil {
+		t.Fatal(err)
+	}
+	begun := time.Now()
+	v.Restore(t, image, "")
+	took := time.Since(begun)
+	v.Stop(t)
+	seed := uint64(time.Now().UnixNano())
+	rnd := rand.New(rand.NewPCG(seed, 0))
+	whole := 0
+	for i := range rounds {
+		reset(t, v.Output(), saved)
+		signal := []unix.Signal{unix.SIGKILL, unix.SIGKILL, unix.SIGTERM}[i%3]
+		moment := time.Duration(rnd.Int64N(int64(took * 5 / 4)))
+		if !t.Run(fmt.Sprintf("%d %s after %s", i, signal, moment), func(t *testing.T) {
+			p := v.BeginRestore(t, image)
+			time.Sleep(moment)
+			_ = p.Cmd.Process.Signal(signal)
+			e := p.Wait(t)
+			t.Logf("%s %s", e, strings.TrimSpace(p.Stderr.String()))
+			switch alive := living(tree); len(alive) {
+			case 0:
+				harness.WaitGone(t, tree)
+			case len(tree):
+				whole++
+				if d := harness.Difference(before, harness.Pictures(v.PID)); len(d) > 0 {
+					t.Errorf("the tree has changed:\n%s", strings.Join(d, "\n"))
+				}
+				v.Stop(t)
+			default:
+				t.Errorf("half a tree is left: of %v only %v", tree, alive)
+			}
+			if e.Code() == 0 && whole == 0 {
+				t.Error("restore says that it is done, and nothing is there")
+			}
+			if s := harness.Strangers(); len(s) > 0 {
+				t.Errorf("processes left behind:\n%s", strings.Join(s, "\n"))
+			}
+			if f := harness.TemporaryFiles(t); len(f) > 0 {
+				t.Errorf("files left behind: %v", f)
+			}
+		}) {
+			t.Fatalf("seed %d", seed)
+		}
+	}
+	t.Logf("%d of %d were restored", whole, rounds)
+	if whole == 0 || whole == rounds {
+		t.Errorf("the moments are badly chosen: %d of %d were restored", whole, rounds)
+	}
+}
+
+// living waits until what was killed is gone, and says who is left.
+func living(tree []int) []int {
+	var alive []int
+	for range 100 {
+		alive = alive[:0]
+		settled := true
+		for _, pid := range tree {
+			s, ok := harness.ReadStat(pid)
+			if !ok {
+				continue
+			}
+			settled = settled && s.State != "Z" && s.State != "X" && s.State != "t"
+			alive = append(alive, pid)
+		}
+		if settled && (len(alive) == 0 || len(alive) == len(tree)) {
+			break
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	return alive
+}
+
+// reset makes a file as it was at the checkpoint: restore looks.
+func reset(t *testing.T, path string, saved os.FileInfo) {
+	t.Helper()
+	if err := os.Truncate(path, saved.Size()); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chtimes(path, time.Now(), saved.ModTime()); err != nil {
+		t.Fatal(err)
+	}
+}
