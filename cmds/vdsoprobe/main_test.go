@@ -99,7 +99,7 @@ func runIt(t *testing.T, f flags) (stdout string, status int, err error) {
 
 func runOn(t *testing.T, f flags, in *os.File) (string, int, error) {
 	t.Helper()
-	out, err := os.Create(filepath.Join(t.TempDir(), "out"))
+	out, err := os.OpenFile(filepath.Join(t.TempDir(), "out"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		t.Fatal(err)
 	}
