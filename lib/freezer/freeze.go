@@ -19,9 +19,13 @@ import (
 // birth, so that nobody slips away.
 const seizeOptions = tracer.OptTraceFork | tracer.OptTraceVfork | tracer.OptTraceClone
 
-// stall is how long a thread may take to stop before it counts as one that
-// can't: its vfork child has to run, or a device has to answer.
-const stall = 50 * time.Millisecond
+// How long nothing may stop before what hasn't counts as what can't: its vfork
+// child has to run, or a device has to answer, or the machine is very busy. Each
+// attempt is more patient than the one before.
+const (
+	firstStall = 50 * time.Millisecond
+	mostStall  = time.Second
+)
 
 // pause is how long the tree runs between two attempts.
 const pause = 2 * time.Millisecond
@@ -36,14 +40,15 @@ type stuckError struct {
 }
 
 func (e *stuckError) Error() string {
-	return fmt.Sprintf("task %d (%s) does not stop: %s", e.tid, e.comm, e.what)
+	return fmt.Sprintf("task %d (%s) can't be stopped: %s", e.tid, e.comm, e.what)
 }
 
 // Freeze stops the tree of root, again and again until nothing of it is left
 // running, or until ctx ends: then it is let go.
 func Freeze(ctx context.Context, p *tracer.Ptrace, root int) (*Tree, error) {
-	for {
+	for stall := firstStall; ; stall = min(2*stall, mostStall) {
 		t := newTree(root)
+		t.stall = stall
 		err := t.attempt(ctx, p)
 		if err == nil {
 			return t, nil
@@ -122,7 +127,7 @@ func (t *Tree) seizeThreads(p *tracer.Ptrace, proc *Process) (changed bool, err 
 	tids, err := procfs.Threads(proc.PID)
 	if err != nil {
 		t.busy = true
-		return false, t.vanished(proc)
+		return false, t.ended(proc)
 	}
 	for _, n := range tids {
 		tid := tracer.TID(n)
@@ -147,37 +152,63 @@ func (t *Tree) seizeThreads(p *tracer.Ptrace, proc *Process) (changed bool, err 
 
 func (t *Tree) seize(p *tracer.Ptrace, proc *Process, th *Thread) error {
 	th.asked = true
-	err := p.Seize(th.TID, seizeOptions)
-	if err == nil {
-		err = p.Interrupt(th.TID)
-	}
-	if err == nil {
-		return nil
-	}
-	st, serr := procfs.ReadStatus(int(th.TID))
-	switch {
-	case errors.Is(serr, os.ErrNotExist) || errors.Is(serr, unix.ESRCH) || errors.Is(err, tracer.ErrTaskGone):
-		t.busy, th.gone = true, true
-		return nil
-	case serr == nil && strings.HasPrefix(st.Fields["State"], "Z") && int(th.TID) == proc.PID:
-		if n, err := procfs.Threads(proc.PID); err == nil && len(n) > 1 {
-			return fmt.Errorf("task %d (%s): its first thread has ended while others run; such a process can't be saved yet", proc.PID, st.Name)
+	var err error
+	for range 2 { // a thread that calls exec is two tasks for a moment, one of them dead
+		if err = p.Seize(th.TID, seizeOptions); err == nil {
+			err = p.Interrupt(th.TID)
 		}
-		if proc.Parent == nil {
-			return t.vanished(proc)
+		if err == nil {
+			return nil
 		}
-		proc.Zombie, proc.Threads, th.gone, t.busy = true, nil, true, true
-		return nil
-	case serr == nil && st.Tracer == unix.Gettid():
-		return nil // born into our hands: its stop comes
-	case serr == nil && st.Tracer != 0:
-		return fmt.Errorf("task %d (%s) is already traced by task %d; end that first (strace, gdb, another freeze)", th.TID, st.Name, st.Tracer)
+		if done, err := t.notSeized(p, proc, th, err); done {
+			return err
+		}
 	}
-	return err
+	return fmt.Errorf("%w; freeze needs to be root, or CAP_SYS_PTRACE", err)
 }
 
-// vanished handles a process that ended while it was being frozen.
-func (t *Tree) vanished(proc *Process) error {
+// notSeized looks why a thread could not be seized; done says that it is clear.
+func (t *Tree) notSeized(p *tracer.Ptrace, proc *Process, th *Thread, err error) (done bool, _ error) {
+	st, serr := procfs.ReadStatus(int(th.TID))
+	if errors.Is(serr, os.ErrNotExist) || errors.Is(serr, unix.ESRCH) || errors.Is(err, tracer.ErrTaskGone) {
+		t.busy, th.gone = true, true
+		return true, nil
+	}
+	if serr != nil {
+		return true, serr
+	}
+	dead := strings.HasPrefix(st.Fields["State"], "Z") || strings.HasPrefix(st.Fields["State"], "X")
+	switch {
+	case dead && int(th.TID) == proc.PID:
+		th.gone, t.busy = true, true
+		return true, t.deadLeader(proc, st.Name)
+	case dead:
+		th.gone, t.busy = true, true
+		return true, nil
+	case st.Tracer == unix.Gettid():
+		// Born into our hands, and its stop comes; or it has its leader's id
+		// since it called exec.
+		return true, p.Interrupt(th.TID)
+	case st.Tracer != 0:
+		return true, fmt.Errorf("task %d (%s) is already traced by task %d; end that first (strace, gdb, another freeze)", th.TID, st.Name, st.Tracer)
+	}
+	return false, nil
+}
+
+// deadLeader handles a process whose first thread has ended.
+func (t *Tree) deadLeader(proc *Process, name string) error {
+	if n, err := procfs.Threads(proc.PID); err == nil && len(n) > 1 {
+		return &stuckError{tid: tracer.TID(proc.PID), comm: name, what: "its first thread has ended while others run; such a process can't be saved yet"}
+	}
+	if proc.Parent == nil {
+		return t.ended(proc)
+	}
+	proc.Zombie, proc.Threads = true, nil
+	return nil
+}
+
+// ended handles a process that ended while it was being frozen.
+func (t *Tree) ended(proc *Process) error {
 	if proc.Parent == nil {
 		return fmt.Errorf("task %d: %w", proc.PID, tracer.ErrTaskGone)
 	}
@@ -203,8 +234,10 @@ func (t *Tree) awaitStops(ctx context.Context, p *tracer.Ptrace) error {
 		if waiting == nil {
 			return nil
 		}
-		if time.Since(last) > stall || ctx.Err() != nil {
+		if quiet := time.Since(last); quiet > t.stall || ctx.Err() != nil {
 			return t.stuck(waiting)
+		} else if quiet > firstStall/10 && lost(waiting.TID) {
+			return errAgain // exec took it away without a word
 		}
 		if spins > 20 {
 			time.Sleep(50 * time.Microsecond)
@@ -219,8 +252,9 @@ func (t *Tree) stopped(p *tracer.Ptrace, tid tracer.TID, s tracer.Stop) error {
 		t.threads[tid] = th
 		t.busy = true
 	}
-	if s.Gone() {
-		th.gone, t.busy = true, true
+	th.gone = s.Gone() // one that was lost may come back with its leader's id
+	if th.gone {
+		t.busy = true
 		return nil
 	}
 	if s.Kind == tracer.Event {
@@ -297,27 +331,47 @@ func (t *Tree) findChildren() (changed bool, err error) {
 // not stopped is waited for: only then it can be let go.
 func (t *Tree) release(ctx context.Context, p *tracer.Ptrace) {
 	for _, th := range t.threads {
-		if th.stopped && !th.gone {
-			_ = p.Detach(th.TID, 0)
-			th.gone = true
-		}
+		t.drop(p, th)
 	}
-	for t.running() != nil && ctx.Err() == nil {
+	for ctx.Err() == nil {
+		th := t.running()
+		if th == nil {
+			return
+		}
 		tid, s, err := p.WaitAny(false)
 		if err != nil {
 			return
 		}
 		if tid == 0 {
-			time.Sleep(200 * time.Microsecond)
+			th.gone = lost(th.TID)
+			time.Sleep(100 * time.Microsecond)
 			continue
 		}
 		if err := t.stopped(p, tid, s); err != nil {
 			return
 		}
-		if th := t.threads[tid]; th.stopped && !th.gone {
-			_ = p.Detach(tid, 0)
-			th.gone = true
-		}
+		t.drop(p, t.threads[tid])
+	}
+}
+
+// lost tells whether a thread is no more, or is another one by now, that we
+// don't hold: exec gives the thread that calls it the leader's id, and the old
+// leader ends without a word.
+func lost(tid tracer.TID) bool {
+	st, err := procfs.ReadStatus(int(tid))
+	return err != nil || st.Tracer != unix.Gettid()
+}
+
+// drop lets a stopped thread go. One that has turned out to run (exec gave it
+// the id of another that was stopped) is asked to stop first.
+func (t *Tree) drop(p *tracer.Ptrace, th *Thread) {
+	if th.gone || !th.stopped {
+		return
+	}
+	th.gone = p.Detach(th.TID, 0) == nil
+	if !th.gone {
+		th.stopped = false
+		th.gone = p.Interrupt(th.TID) != nil
 	}
 }
 

@@ -17,6 +17,7 @@ type Tree struct {
 	busy    bool      // something was born or died while the tree was frozen
 	begin   time.Time // of the freezing
 	lastPID int       // that was given out before it
+	stall   time.Duration
 }
 
 // Process is one of its processes.

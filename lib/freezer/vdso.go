@@ -14,21 +14,11 @@ import (
 // insideVDSO lists the threads that stand in their vDSO: in code that belongs
 // to this kernel, or in a guest program that an earlier freeze left running
 // when it was killed.
+//
+// It also makes sure that every thread is where its last report said.
 func (t *Tree) insideVDSO(p *tracer.Ptrace) ([]*Thread, error) {
 	var inside []*Thread
 	for _, proc := range t.Procs {
-		if proc.Zombie {
-			continue
-		}
-		if proc.vdso[1] == 0 {
-			start, end, err := inject.VDSO(tracer.TID(proc.PID))
-			if err != nil && dead(proc.PID) {
-				return nil, errAgain // it ended while the tree was being frozen
-			} else if err != nil {
-				return nil, fmt.Errorf("task %d: %w", proc.PID, err)
-			}
-			proc.vdso = [2]tracer.Addr{start, end}
-		}
 		for _, th := range proc.Threads {
 			if th.gone {
 				continue
@@ -36,6 +26,15 @@ func (t *Tree) insideVDSO(p *tracer.Ptrace) ([]*Thread, error) {
 			pc, err := programCounter(p, th.TID)
 			if err != nil {
 				return nil, err
+			}
+			if proc.vdso[1] == 0 {
+				start, end, err := inject.VDSO(tracer.TID(proc.PID))
+				if err != nil && dead(proc.PID) {
+					return nil, errAgain // it ended while the tree was being frozen
+				} else if err != nil {
+					return nil, fmt.Errorf("task %d (%s): %w", proc.PID, comm(th.TID), err)
+				}
+				proc.vdso = [2]tracer.Addr{start, end}
 			}
 			if pc >= proc.vdso[0] && pc < proc.vdso[1] {
 				inside = append(inside, th)
@@ -66,7 +65,7 @@ func (t *Tree) stepOut(ctx context.Context, p *tracer.Ptrace, list []*Thread) er
 		if err := p.Cont(th.TID, 0); err != nil {
 			return err
 		}
-		th.stopped = false
+		th.stopped, th.Proc.vdso = false, [2]tracer.Addr{}
 	}
 	time.Sleep(nudge)
 	for _, th := range list {

@@ -89,7 +89,7 @@ func (v *victim) ok() {
 
 // tasks shows the threads of a process.
 func tasks(pid int) string {
-	out, _ := exec.Command("sh", "-c", fmt.Sprintf("for t in /proc/%d/task/*; do cat $t/stat $t/wchan; echo; done", pid)).CombinedOutput()
+	out, _ := exec.Command("sh", "-c", fmt.Sprintf("for t in /proc/%d/task/*; do cat $t/stat $t/wchan $t/stack $t/syscall; grep Tracer $t/status; done", pid)).CombinedOutput()
 	return string(out)
 }
 
