@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -18,8 +19,10 @@ import (
 // system calls it is told on stdin, so that tests can give it any memory.
 func TestMain(m *testing.M) {
 	if os.Getenv("FLOE_PAGES_CHILD") != "" {
-		serve()
-		return
+		end := make(chan bool)
+		go serve(end)
+		<-end
+		unix.RawSyscall(unix.SYS_EXIT, 0, 0, 0) // of this thread alone
 	}
 	if job := os.Getenv("FLOE_PAGES_MEASURE"); job != "" {
 		measure(job)
@@ -29,15 +32,25 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "these tests need root: they read other processes' memory")
 		os.Exit(1)
 	}
+	runtime.UnlockOSThread()
 	os.Exit(m.Run())
 }
 
-func serve() {
+// init keeps the main goroutine on the first thread.
+func init() { runtime.LockOSThread() }
+
+func serve(endLeader chan bool) {
 	signal.Ignore(syscall.SIGINT)
+	defer os.Exit(0)
 	in := bufio.NewScanner(os.Stdin)
 	for in.Scan() {
 		var n [7]uintptr
 		fmt.Sscan(in.Text(), &n[0], &n[1], &n[2], &n[3], &n[4], &n[5], &n[6])
+		if n[0] == unix.SYS_EXIT {
+			close(endLeader)
+			fmt.Println(0, 0)
+			continue
+		}
 		r, _, e := unix.Syscall6(n[0], n[1], n[2], n[3], n[4], n[5], n[6])
 		fmt.Println(r, int(e))
 	}

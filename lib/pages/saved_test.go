@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -186,34 +186,16 @@ func TestGuards(t *testing.T) {
 
 // TestDeadLeader saves the memory of a process whose first thread has ended.
 func TestDeadLeader(t *testing.T) {
-	c := exec.Command("python3", "-c", `
-import threading, time, ctypes, mmap
-m = mmap.mmap(-1, 8*4096, mmap.MAP_PRIVATE|mmap.MAP_ANONYMOUS)
-m[0:5] = b"hello"
-addr = ctypes.addressof(ctypes.c_char.from_buffer(m))
-ready = threading.Event()
-def work():
-    print(hex(addr), threading.get_native_id(), flush=True)
-    time.sleep(60)
-threading.Thread(target=work).start()
-time.sleep(0.2)
-ctypes.CDLL(None).syscall(60, 0)  # exit, of this thread alone
-`)
-	out, err := c.StdoutPipe()
+	c := newChild(t)
+	c.mmap(base, 8, prw, anon(), -1, 0)
+	c.touch(base)
+	tids, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", c.pid))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() { c.Process.Kill(); c.Wait() }()
-	var addr uint64
-	var tid int
-	if _, err := fmt.Fscanf(out, "%v %d\n", &addr, &tid); err != nil {
-		t.Fatal(err)
-	}
+	c.sys(unix.SYS_EXIT)
 	for { // until the leader is a zombie
-		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", c.Process.Pid))
+		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", c.pid))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -221,11 +203,21 @@ ctypes.CDLL(None).syscall(60, 0)  # exit, of this thread alone
 			break
 		}
 	}
-	v := &record.Vma{MmId: 7, Start: addr, End: addr + 8*PageSize, Prot: prw}
+	sp := space{mm: 7, vmas: []*record.Vma{{MmId: 7, Start: base, End: base + 8*PageSize, Prot: prw}}}
+	for _, e := range tids {
+		tid, _ := strconv.Atoi(e.Name())
+		sp.tids = append(sp.tids, tid)
+	}
 	f := imageFile(t, "", false)
-	save(t, f, []space{{mm: 7, tids: []int{c.Process.Pid, tid}, vmas: []*record.Vma{v}}}, Options{})
+	save(t, f, []space{sp}, Options{})
 	got, _ := recordsOf(t, f)
-	if want := fmt.Sprintf("data %#x+1", addr); len(got[owner{mm: 7}]) != 1 || got[owner{mm: 7}][0] != want {
+	if want := fmt.Sprintf("data %#x+1", base); len(got[owner{mm: 7}]) != 1 || got[owner{mm: 7}][0] != want {
 		t.Errorf("saved %v, want %q", got, want)
+	}
+	if sp.tids = sp.tids[:1]; sp.tids[0] != c.pid {
+		t.Fatalf("the first thread of %d is %d", c.pid, sp.tids[0])
+	}
+	if _, _, err := openSpace(sp); !errors.Is(err, unix.ESRCH) {
+		t.Errorf("the dead thread alone: error %v, want %v", err, unix.ESRCH)
 	}
 }
