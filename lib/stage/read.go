@@ -74,6 +74,9 @@ func (s *run) atMark(ended bool, more int) error {
 	case more > 0:
 		return cli.BadInput(errMore)
 	}
+	if err := s.order(); err != nil {
+		return cli.BadInput(err)
+	}
 	return s.refused
 }
 

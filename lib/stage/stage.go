@@ -66,9 +66,6 @@ func (s *run) do(collect func(*Context) error) error {
 	if err := s.read(); err != nil {
 		return err
 	}
-	if err := s.order(); err != nil {
-		return cli.BadInput(err)
-	}
 	tree := watch(s.c.Image)
 	if err := tree.check(); err != nil {
 		return s.notFrozen(err)
