@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -40,8 +39,6 @@ type victim struct {
 	t     testing.TB
 	cmd   *exec.Cmd
 	pid   int
-	mu    sync.Mutex
-	wrong string
 	lines chan string
 }
 

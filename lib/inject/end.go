@@ -21,8 +21,7 @@ func (a *Arena) RunToEnd(p *tracer.Ptrace, tid tracer.TID, calls []stub.Call) er
 	if err := tracer.WriteMem(tid, tracer.Addr(a.table()), t.Bytes); err != nil {
 		return err
 	}
-	regs := baseRegs()
-	regs.Rip, regs.R12, regs.R13 = a.Base+a.code.Table, a.table(), uint64(t.Calls)
+	regs := tableRegs(a.Base+a.code.Table, a.table(), t.Calls)
 	if err := p.SetRegs(tid, &regs); err != nil {
 		return err
 	}

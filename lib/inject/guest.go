@@ -128,9 +128,9 @@ func (v *visit) work(calls []stub.Call, read func([]int64, func(int, int) ([]byt
 	}
 	last := len(v.prog.stops) - 1
 	if stop == last {
-		return fmt.Errorf("it could not map %d bytes of scratch memory: %w", v.room, unix.Errno(-int64(regs.Rbx)))
+		return fmt.Errorf("it could not map %d bytes of scratch memory: %w", v.room, unix.Errno(-int64(guestScratch(&regs))))
 	}
-	err = v.fill(regs.Rbx, calls, read)
+	err = v.fill(guestScratch(&regs), calls, read)
 	for stop < last {
 		var serr error
 		if stop, _, serr = v.toStop(stop); serr != nil {
@@ -155,7 +155,7 @@ func roomFor(calls []stub.Call) uint32 {
 // enter switches the thread to the program.
 func (v *visit) enter() error {
 	regs := v.Regs
-	regs.Rip = v.prog.entry
+	setPC(&regs, v.prog.entry)
 	if err := v.p.SetRegs(v.TID, &regs); err != nil {
 		return err
 	}
@@ -246,7 +246,7 @@ func (v *visit) toStop(last int) (int, tracer.Regs, error) {
 			return 0, regs, err
 		}
 		for i, at := range v.prog.stops {
-			if regs.Rip == at && i > last {
+			if pc(&regs) == at && i > last {
 				return i, regs, nil
 			}
 		}
@@ -286,7 +286,12 @@ func TowardsEventStop(p *tracer.Ptrace, tid tracer.TID, s tracer.Stop) (done boo
 		return false, fmt.Errorf("task %d: %w: %s", tid, tracer.ErrTaskGone, s)
 	case s.Kind == tracer.EventStop || s.Kind == tracer.GroupStop:
 		return true, nil
-	case s.Kind == tracer.SignalStop:
+	}
+	// Any stop takes back the request for the event stop that was pending.
+	if err := p.Interrupt(tid); err != nil {
+		return false, err
+	}
+	if s.Kind == tracer.SignalStop {
 		return false, p.Cont(tid, s.Signal)
 	}
 	return false, p.Cont(tid, 0)

@@ -1,8 +1,10 @@
 package inject
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -12,16 +14,23 @@ import (
 	"floe/lib/tracer"
 )
 
-// freePID finds an unused pid well above those in use.
-func freePID(t *testing.T) tracer.TID {
-	t.Helper()
-	for pid := os.Getpid() + 1000; pid < 32000; pid++ {
+// freePID finds an unused pid well away from those that come next.
+func freePID() (tracer.TID, error) {
+	b, err := os.ReadFile("/proc/sys/kernel/pid_max")
+	if err != nil {
+		return 0, err
+	}
+	limit, err := strconv.Atoi(strings.TrimSpace(string(b)))
+	if err != nil {
+		return 0, err
+	}
+	for i := range limit - 1000 {
+		pid := 300 + (os.Getpid()+700+i)%(limit-300)
 		if _, err := os.Stat(fmt.Sprintf("/proc/%d", pid)); os.IsNotExist(err) {
-			return tracer.TID(pid)
+			return tracer.TID(pid), nil
 		}
 	}
-	t.Fatal("no free pid")
-	return 0
+	return 0, errors.New("no free pid")
 }
 
 func needRoot(t testing.TB) {
@@ -35,8 +44,11 @@ func TestPuppetBecomesProcessWithThread(t *testing.T) {
 	needRoot(t)
 	tr := tracer.New()
 	defer tr.Close()
-	pid := freePID(t)
-	err := tr.Do(func(p *tracer.Ptrace) error {
+	pid, err := freePID()
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = tr.Do(func(p *tracer.Ptrace) error {
 		a := NewArena(0x20000000, 1<<20)
 		s, err := NewSeed(p, a)
 		if err != nil {
@@ -170,7 +182,11 @@ func TestGate(t *testing.T) {
 			defer unix.Close(pipe[0])
 			tr := tracer.New()
 			err := tr.Do(func(p *tracer.Ptrace) error {
-				g, err := makeGateTree(p, freePID(t), pipe[1])
+				pid, err := freePID()
+				if err != nil {
+					return err
+				}
+				g, err := makeGateTree(p, pid, pipe[1])
 				if err != nil {
 					return err
 				}

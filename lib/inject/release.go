@@ -61,10 +61,7 @@ func (a *Arena) Arm(p *tracer.Ptrace, tid tracer.TID, slot int, f *Final) error 
 	if err := p.SetXState(tid, f.XState); err != nil {
 		return err
 	}
-	regs := baseRegs()
-	regs.Rip, regs.Rsp, regs.R12 = a.Base+a.code.Gate, base, a.commit()
-	regs.Fs_base, regs.Gs_base = f.Regs.Fs_base, f.Regs.Gs_base
-	regs.Ds, regs.Es, regs.Fs, regs.Gs = f.Regs.Ds, f.Regs.Es, f.Regs.Fs, f.Regs.Gs
+	regs := gateRegs(a.Base+a.code.Gate, base, a.commit(), &f.Regs)
 	return p.SetRegs(tid, &regs)
 }
 
@@ -98,10 +95,8 @@ func (a *Arena) UnmapArena(p *tracer.Ptrace, tid tracer.TID, f *Final) error {
 	if err := p.SetSigMask(tid, puppetMask); err != nil {
 		return err
 	}
-	regs := baseRegs()
-	regs.Rip, regs.Rax = a.Base+a.code.Call, unix.SYS_MUNMAP
-	regs.Rdi, regs.Rsi = a.Base, a.End()-a.Base
-	regs.Fs_base, regs.Gs_base = f.Regs.Fs_base, f.Regs.Gs_base
+	regs := callRegs(a.Base+a.code.Call, unix.SYS_MUNMAP, []uint64{a.Base, a.End() - a.Base})
+	keepSegments(&regs, &f.Regs)
 	if err := p.SetRegs(tid, &regs); err != nil {
 		return err
 	}
@@ -119,8 +114,8 @@ func (a *Arena) UnmapArena(p *tracer.Ptrace, tid tracer.TID, f *Final) error {
 	if err != nil {
 		return err
 	}
-	if got.Rax != 0 {
-		return fmt.Errorf("task %d: munmap of floe's arena: %w", tid, unix.Errno(-int64(got.Rax)))
+	if res := callResult(&got); res != 0 {
+		return fmt.Errorf("task %d: munmap of floe's arena: %w", tid, unix.Errno(-res))
 	}
 	// A stop inside the kernel's signal code: only from there does it restart
 	// an interrupted call.

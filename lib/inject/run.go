@@ -78,37 +78,31 @@ func (a *Arena) run(p *tracer.Ptrace, tid tracer.TID, calls []stub.Call) (done [
 // runTable runs the table that stands in the table room; it returns the index
 // of the entry that failed, or n.
 func (a *Arena) runTable(p *tracer.Ptrace, tid tracer.TID, n int) (int, error) {
-	regs := baseRegs()
-	regs.Rip = a.Base + a.code.Table
-	regs.R12, regs.R13, regs.R14 = a.table(), uint64(n), 0
+	regs := tableRegs(a.Base+a.code.Table, a.table(), n)
 	got, err := runToTrap(p, tid, &regs)
 	if err != nil {
 		return 0, err
 	}
-	if got.R14 > uint64(n) {
-		return 0, fmt.Errorf("task %d: table stub stopped at entry %d of %d", tid, got.R14, n)
+	index := tableIndex(&got)
+	if index > uint64(n) {
+		return 0, fmt.Errorf("task %d: table stub stopped at entry %d of %d", tid, index, n)
 	}
-	return int(got.R14), nil
+	return int(index), nil
 }
 
 // callAt runs one system call through a syscall instruction that a trap
 // follows.
 func callAt(p *tracer.Ptrace, tid tracer.TID, at uint64, nr uint64, args ...uint64) (int64, error) {
-	regs := baseRegs()
-	regs.Rip, regs.Rax = at, nr
-	for i, r := range []*uint64{&regs.Rdi, &regs.Rsi, &regs.Rdx, &regs.R10, &regs.R8, &regs.R9} {
-		if i < len(args) {
-			*r = args[i]
-		}
-	}
+	regs := callRegs(at, nr, args)
 	got, err := runToTrap(p, tid, &regs)
 	if err != nil {
 		return 0, err
 	}
-	if res := int64(got.Rax); res >= -maxErrno && res < 0 {
+	res := callResult(&got)
+	if res >= -maxErrno && res < 0 {
 		return 0, unix.Errno(-res)
 	}
-	return int64(got.Rax), nil
+	return res, nil
 }
 
 // runToTrap lets a puppet run from regs to its next trap. Stops that tell of
@@ -132,7 +126,7 @@ func runToTrap(p *tracer.Ptrace, tid tracer.TID, regs *tracer.Regs) (tracer.Regs
 			return p.GetRegs(tid)
 		case s.Kind == tracer.SignalStop:
 			got, _ := p.GetRegs(tid)
-			return got, fmt.Errorf("task %d: unexpected %s at %#x in floe's own code", tid, s, got.Rip)
+			return got, fmt.Errorf("task %d: unexpected %s at %#x in floe's own code", tid, s, pc(&got))
 		}
 	}
 }

@@ -30,7 +30,6 @@ const (
 	prSetVMA         = 0x53564d41
 	prSetVMAAnonName = 0
 	mapDroppable     = 0x08
-	archMapVDSO64    = 0x2003
 )
 
 // advices are the VmFlags that madvise(2) sets.
@@ -53,10 +52,7 @@ var advices = map[string]uint64{
 func Memory(mm *record.Mm, vmas []*record.Vma, vdso *record.Vdso, arena Span, fds FDs) (*AddressSpace, error) {
 	as := &AddressSpace{Before: clear(arena)}
 	if vdso != nil && len(vdso.Areas) > 0 {
-		as.Before = append(as.Before, stub.Call{
-			What: "mapping of the vDSO", Nr: unix.SYS_ARCH_PRCTL,
-			Args: []stub.Arg{stub.I(archMapVDSO64), stub.I(vdso.Areas[0].Start)},
-		})
+		as.Before = append(as.Before, mapVDSO(vdso.Areas[0].Start))
 	}
 	for _, v := range vmas {
 		if err := as.add(v, fds); err != nil {
