@@ -1,27 +1,17 @@
 // Package image holds the records of a stream in memory, all but the contents
-// of pages: what the stages and restore work on.
+// of pages: what the stages and restore work on. Add takes the records one by
+// one and refuses what can't be right where it stands; Validate checks the
+// whole: every reference leads somewhere, every stage was there.
 package image
 
 import (
-	"errors"
 	"fmt"
 
 	"floe/lib/record"
 )
 
-// Bounds on what one image may hold, so that a hostile one can't take more
-// than some tens of MiB.
-const (
-	MaxRecords     = 1 << 20
-	MaxRecordBytes = 24 << 20 // of all records kept
-	MaxPipeBytes   = 16 << 20 // contents of all pipes
-)
-
-// ErrUnknown is Add's error for a record of a kind that this version does not
-// know. Stages pass such records on, restore refuses them.
-var ErrUnknown = errors.New("the stream has a record that this version does not know; use a newer floe")
-
-// Image is everything that a stream says but the contents of pages.
+// Image is everything that a stream says but the contents of pages. What it
+// holds is not to be changed: equal parts of records are shared.
 type Image struct {
 	Header    *record.Header
 	Tasks     []*record.Task // the root first, parents before children
@@ -40,10 +30,12 @@ type Image struct {
 	Stages    []*record.EndStage
 	Ended     bool // the End record has come
 
-	task    map[int32]*record.Task
-	records int
-	bytes   int
-	piped   int
+	task  map[int32]*record.Task
+	size  size
+	share share
+	// What had been added when the references were checked last; they are
+	// checked twice by who reads the pages last.
+	checked int
 }
 
 // New is an empty image.
@@ -52,12 +44,19 @@ func New() *Image {
 		Threads: map[int32]*record.Thread{}, Mms: map[uint64]*record.Mm{}, Vmas: map[uint64][]*record.Vma{},
 		Files: map[uint64]*record.File{}, Vdsos: map[uint64]*record.Vdso{}, Fs: map[uint64]*record.Fs{},
 		Fds: map[uint64][]*record.Fd{}, OpenFiles: map[uint64]*record.OpenFile{}, Pipes: map[uint64]*record.Pipe{},
-		PipeData: map[uint64][]byte{}, task: map[int32]*record.Task{},
+		PipeData: map[uint64][]byte{}, task: map[int32]*record.Task{}, share: newShare(),
 	}
 }
 
 // Task is the task with a pid, or nil.
 func (im *Image) Task(pid int32) *record.Task { return im.task[pid] }
+
+// live tells whether a task still has memory, files and threads.
+func live(t *record.Task) bool { return t.State != record.Task_ZOMBIE }
+
+// ErrUnknown is Add's error for a record of a kind that this version does not
+// know. Stages pass such records on, restore refuses them.
+var ErrUnknown = record.ErrUnknown
 
 // Add keeps a record. Pages and marks are passed over. payload is kept for
 // pipes only, by copy.
@@ -65,8 +64,10 @@ func (im *Image) Add(rec *record.Record, payload []byte) error {
 	if im.Header == nil && rec.GetHeader() == nil {
 		return fmt.Errorf("the stream does not begin with a header")
 	}
-	if err := im.count(rec, payload); err != nil {
-		return err
+	if keeps(rec) {
+		if err := im.size.count(rec, payload, im.share.record(rec)); err != nil {
+			return err
+		}
 	}
 	switch b := rec.Body.(type) {
 	case *record.Record_Header:
@@ -105,37 +106,30 @@ func (im *Image) Add(rec *record.Record, payload []byte) error {
 	case *record.Record_Pages, *record.Record_Mark, *record.Record_Index:
 	default:
 		if !rec.Optional {
-			return ErrUnknown
+			return fmt.Errorf("the stream has a record of a new kind: %w", ErrUnknown)
 		}
 	}
 	return nil
 }
 
-func (im *Image) count(rec *record.Record, payload []byte) error {
-	if rec.GetPages() != nil || rec.GetIndex() != nil {
-		return nil
+// keeps tells whether Add keeps a record.
+func keeps(rec *record.Record) bool {
+	switch rec.Body.(type) {
+	case *record.Record_Pages, *record.Record_Mark, *record.Record_Index, *record.Record_End, nil:
+		return false
 	}
-	im.records++
-	im.bytes += record.Size(rec)
-	if rec.GetPipe() != nil {
-		im.piped += len(payload)
-	}
-	switch {
-	case im.records > MaxRecords:
-		return fmt.Errorf("the stream has more than %d records", MaxRecords)
-	case im.bytes > MaxRecordBytes:
-		return fmt.Errorf("the stream has more than %d bytes of records", MaxRecordBytes)
-	case im.piped > MaxPipeBytes:
-		return fmt.Errorf("the stream has more than %d bytes in pipes", MaxPipeBytes)
-	}
-	return nil
+	return true
 }
 
-func put[K comparable, V any](m map[K]V, k K, v V, what string) error {
-	if _, ok := m[k]; ok {
-		return fmt.Errorf("the stream has %s %v twice", what, k)
+// put adds to a map by id. 0 is no id: it stands for "none" in references.
+func put[K int32 | uint64, V any](m map[K]V, id K, v V, what string) error {
+	if id <= 0 {
+		return fmt.Errorf("the stream has %s %d: there is no such number", what, id)
 	}
-	m[k] = v
+	if _, ok := m[id]; ok {
+		return fmt.Errorf("the stream has %s %d twice", what, id)
+	}
+	m[id] = v
 	return nil
 }
 
@@ -143,17 +137,20 @@ func (im *Image) addTask(t *record.Task) error {
 	if len(im.Tasks) > 0 && im.task[t.Ppid] == nil {
 		return fmt.Errorf("task %d comes before its parent %d", t.Pid, t.Ppid)
 	}
+	if err := put(im.task, t.Pid, t, "task"); err != nil {
+		return err
+	}
 	im.Tasks = append(im.Tasks, t)
-	return put(im.task, t.Pid, t, "task")
+	return nil
 }
 
 func (im *Image) addVma(v *record.Vma) error {
 	list := im.Vmas[v.MmId]
-	if v.Start >= v.End || v.Start%4096 != 0 || v.End%4096 != 0 {
-		return fmt.Errorf("mapping %x-%x of address space %d is malformed", v.Start, v.End, v.MmId)
+	if v.Start >= v.End || v.Start%pageSize != 0 || v.End%pageSize != 0 {
+		return fmt.Errorf("address space %d: mapping %x-%x is malformed", v.MmId, v.Start, v.End)
 	}
 	if n := len(list); n > 0 && list[n-1].End > v.Start {
-		return fmt.Errorf("mappings of address space %d overlap or are out of order at %x", v.MmId, v.Start)
+		return fmt.Errorf("address space %d: mappings overlap or are out of order at %x", v.MmId, v.Start)
 	}
 	im.Vmas[v.MmId] = append(list, v)
 	return nil
@@ -162,7 +159,7 @@ func (im *Image) addVma(v *record.Vma) error {
 func (im *Image) addFd(f *record.Fd) error {
 	list := im.Fds[f.FilesId]
 	if n := len(list); n > 0 && list[n-1].Fd >= f.Fd || f.Fd < 0 {
-		return fmt.Errorf("descriptors of table %d are out of order at %d", f.FilesId, f.Fd)
+		return fmt.Errorf("descriptor table %d: descriptors are out of order at %d", f.FilesId, f.Fd)
 	}
 	im.Fds[f.FilesId] = append(list, f)
 	return nil

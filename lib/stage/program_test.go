@@ -184,7 +184,7 @@ func act(c *Context, what string) error {
 	case "big":
 		data := make([]byte, 1<<20)
 		for id := range uint64(8) {
-			if err := c.Writer.Add(&record.Record{Body: &record.Record_Pipe{Pipe: &record.Pipe{PipeId: id}}}, data); err != nil {
+			if err := c.Writer.Add(&record.Record{Body: &record.Record_Pipe{Pipe: &record.Pipe{PipeId: id + 1}}}, data); err != nil {
 				return err
 			}
 		}

@@ -1,0 +1,160 @@
+package image
+
+import (
+	"fmt"
+
+	"floe/lib/record"
+)
+
+// checkDirectories checks that every live task has its directories.
+func (im *Image) checkDirectories() error {
+	for _, t := range im.Tasks {
+		if live(t) && im.Fs[t.FsId] == nil {
+			return taskError(t, "its directories are not in the image")
+		}
+	}
+	for id, fs := range im.Fs {
+		for _, file := range []uint64{fs.CwdFile, fs.RootFile} {
+			if im.Files[file] == nil {
+				return fmt.Errorf("fs %d: a directory of it is file %d, which is not in the image", id, file)
+			}
+		}
+	}
+	return nil
+}
+
+// maxFd is above any descriptor number: the highest fs.nr_open.
+const maxFd = 1 << 30
+
+// checkDescriptors checks the descriptor tables.
+func (im *Image) checkDescriptors() error {
+	used := map[uint64]bool{}
+	for _, t := range im.Tasks {
+		used[t.FilesId] = used[t.FilesId] || live(t)
+	}
+	for id, list := range im.Fds {
+		if !used[id] {
+			return fmt.Errorf("descriptor table %d is no task's", id)
+		}
+		for _, f := range list {
+			if im.OpenFiles[f.OpenId] == nil {
+				return fmt.Errorf("descriptor table %d: fd %d is open file %d, which is not in the image", id, f.Fd, f.OpenId)
+			}
+			if f.Fd >= maxFd {
+				return fmt.Errorf("descriptor table %d: no descriptor has number %d", id, f.Fd)
+			}
+		}
+	}
+	return nil
+}
+
+func openError(id uint64, format string, args ...any) error {
+	return fmt.Errorf("open file %d: %w", id, fmt.Errorf(format, args...))
+}
+
+// checkOpenFiles checks what open files are of.
+func (im *Image) checkOpenFiles() error {
+	for _, id := range im.OpenOrder {
+		o := im.OpenFiles[id]
+		if o.Pos < 0 {
+			return openError(id, "position %d", o.Pos)
+		}
+		if o.OwnerSignal < 0 || o.OwnerSignal > signals {
+			return openError(id, "signal %d: there is no such signal", o.OwnerSignal)
+		}
+		if err := im.checkObject(id, o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (im *Image) checkObject(id uint64, o *record.OpenFile) error {
+	switch b := o.Object.(type) {
+	case *record.OpenFile_Path_:
+		if im.Files[b.Path.FileId] == nil {
+			return openError(id, "it is of file %d, which is not in the image", b.Path.FileId)
+		}
+	case *record.OpenFile_Pipe:
+		if im.Pipes[b.Pipe.PipeId] == nil {
+			return openError(id, "it is an end of pipe %d, which is not in the image", b.Pipe.PipeId)
+		}
+	case *record.OpenFile_Epoll_:
+		return im.checkEpoll(id, b.Epoll)
+	case *record.OpenFile_External_:
+		if b.External.Stdio > 2 {
+			return openError(id, "it is to be descriptor %d of restore, which is none of 0, 1 and 2", b.External.Stdio)
+		}
+	case nil:
+		return openError(id, "its kind: %w", ErrUnknown)
+	}
+	return nil
+}
+
+func (im *Image) checkEpoll(id uint64, e *record.OpenFile_Epoll) error {
+	for _, t := range e.Targets {
+		if t.OpenId == id || im.OpenFiles[t.OpenId] == nil {
+			return openError(id, "an epoll that watches open file %d, which is not in the image or itself", t.OpenId)
+		}
+		if t.Fd < 0 || t.Fd >= maxFd {
+			return openError(id, "an epoll that watches descriptor %d", t.Fd)
+		}
+		if t.FilesId != 0 && im.slot(t.FilesId, t.Slot) == nil {
+			return openError(id, "an epoll that watches fd %d of descriptor table %d, which is not in the image", t.Slot, t.FilesId)
+		}
+	}
+	return nil
+}
+
+// slot is a slot of a descriptor table, or nil.
+func (im *Image) slot(files uint64, fd int32) *record.Fd {
+	for _, f := range im.Fds[files] {
+		if f.Fd == fd {
+			return f
+		}
+	}
+	return nil
+}
+
+// maxCapacity is above any size of a pipe, bytes.
+const maxCapacity = 1 << 31
+
+// checkPipes checks pipes and what is in them.
+func (im *Image) checkPipes() error {
+	for id, p := range im.Pipes {
+		data := uint64(len(im.PipeData[id]))
+		var packets uint64
+		for _, n := range p.Packets {
+			packets += uint64(n)
+		}
+		switch {
+		case p.Capacity == 0 || p.Capacity > maxCapacity:
+			return fmt.Errorf("pipe %d: its size is %d", id, p.Capacity)
+		case data > uint64(p.Capacity):
+			return fmt.Errorf("pipe %d: %d bytes are in it, more than its size %d", id, data, p.Capacity)
+		case len(p.Packets) > 0 && packets != data:
+			return fmt.Errorf("pipe %d: %d bytes are in it, and %d in its packets", id, data, packets)
+		case p.FifoFile != 0 && im.Files[p.FifoFile] == nil:
+			return fmt.Errorf("pipe %d: it is of file %d, which is not in the image", id, p.FifoFile)
+		}
+	}
+	return nil
+}
+
+// checkLocks checks locks on files.
+func (im *Image) checkLocks() error {
+	for _, l := range im.FileLocks {
+		_, known := record.FileLock_Kind_name[int32(l.Kind)]
+		switch {
+		case !known:
+			return fmt.Errorf("lock of kind %d: %w", l.Kind, ErrUnknown)
+		case im.OpenFiles[l.OpenId] == nil:
+			return fmt.Errorf("lock on open file %d, which is not in the image", l.OpenId)
+		case l.Start > 1<<63-1 || l.Len > 1<<63-1-l.Start:
+			return fmt.Errorf("lock on open file %d: %d bytes at %d", l.OpenId, l.Len, l.Start)
+		case l.Kind == record.FileLock_POSIX && im.slot(l.FilesId, l.Fd).GetOpenId() != l.OpenId:
+			return fmt.Errorf("lock on open file %d: fd %d of descriptor table %d is not that file", l.OpenId, l.Fd, l.FilesId)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,170 @@
+package image
+
+import (
+	"bytes"
+	"fmt"
+	"sort"
+
+	"golang.org/x/sys/unix"
+
+	"floe/lib/record"
+)
+
+const pageSize = 4096
+
+// ceilings are the ends of user addresses, by architecture: what mmap(2) gives
+// without asking for more.
+var ceilings = map[string]uint64{"amd64": 1 << 47, "arm64": 1 << 48}
+
+func (im *Image) ceiling() uint64 {
+	if c, ok := ceilings[im.Header.GetArch()]; ok {
+		return c
+	}
+	return 1 << 56
+}
+
+func spaceError(mm *record.Mm, format string, args ...any) error {
+	return fmt.Errorf("memory of task %d: %w", mm.Pid, fmt.Errorf(format, args...))
+}
+
+func vmaError(mm *record.Mm, v *record.Vma, format string, args ...any) error {
+	return spaceError(mm, "mapping %x-%x: %w", v.Start, v.End, fmt.Errorf(format, args...))
+}
+
+// checkFiles checks the records of files.
+func (im *Image) checkFiles() error {
+	for id, f := range im.Files {
+		if len(f.Path) >= maxPathBytes || bytes.IndexByte(f.Path, 0) >= 0 {
+			return fmt.Errorf("file %d: no path is like this (%d bytes)", id, len(f.Path))
+		}
+	}
+	return nil
+}
+
+// checkSpaces checks that every live task has an address space, and all of
+// them.
+func (im *Image) checkSpaces() error {
+	used := map[uint64]bool{}
+	for _, t := range im.Tasks {
+		if !live(t) {
+			continue
+		}
+		if used[t.MmId] = true; im.Mms[t.MmId] == nil {
+			return taskError(t, "its memory is not in the image")
+		}
+	}
+	for id, mm := range im.Mms {
+		if err := im.checkSpace(id, mm); err != nil {
+			return err
+		}
+	}
+	for id := range im.Vmas {
+		if im.Mms[id] == nil {
+			return fmt.Errorf("mappings of address space %d, which is not in the image", id)
+		}
+	}
+	return nil
+}
+
+func (im *Image) checkSpace(id uint64, mm *record.Mm) error {
+	if t := im.task[mm.Pid]; t == nil || !live(t) || t.MmId != id {
+		return spaceError(mm, "it is address space %d, which that task doesn't have", id)
+	}
+	vmas := im.Vmas[id]
+	switch {
+	case mm.Vmas != uint64(len(vmas)):
+		return spaceError(mm, "%d mappings of %d are there", len(vmas), mm.Vmas)
+	case im.Files[mm.ExeFile] == nil:
+		return spaceError(mm, "its program is file %d, which is not in the image", mm.ExeFile)
+	case len(mm.Auxv)%16 != 0 || len(mm.Auxv) > pageSize:
+		return spaceError(mm, "its auxiliary vector has %d bytes", len(mm.Auxv))
+	}
+	for _, a := range []uint64{mm.StartCode, mm.EndCode, mm.StartData, mm.EndData, mm.StartBrk, mm.Brk, mm.StartStack, mm.ArgStart, mm.ArgEnd, mm.EnvStart, mm.EnvEnd} {
+		if a > im.ceiling() {
+			return spaceError(mm, "%#x is no user address", a)
+		}
+	}
+	for _, v := range vmas {
+		if err := im.checkVma(mm, v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (im *Image) checkVma(mm *record.Mm, v *record.Vma) error {
+	const anyProt = unix.PROT_READ | unix.PROT_WRITE | unix.PROT_EXEC
+	_, known := record.Vma_Kind_name[int32(v.Kind)]
+	ofFile := v.Kind == record.Vma_FILE_PRIVATE || v.Kind == record.Vma_FILE_SHARED
+	switch {
+	case !known:
+		return vmaError(mm, v, "kind %d: %w", v.Kind, ErrUnknown)
+	case v.End > im.ceiling() && v.Kind != record.Vma_VSYSCALL:
+		return vmaError(mm, v, "it is not within the user addresses")
+	case (v.Prot|v.MayProt)&^anyProt != 0:
+		return vmaError(mm, v, "protection %#x: %w", v.Prot|v.MayProt, ErrUnknown)
+	case ofFile && im.Files[v.FileId] == nil:
+		return vmaError(mm, v, "it is of file %d, which is not in the image", v.FileId)
+	case !ofFile && v.FileId != 0:
+		return vmaError(mm, v, "a mapping of no file has file %d", v.FileId)
+	case (v.Kind == record.Vma_ANON_SHARED) != (v.ShmemId != 0):
+		return vmaError(mm, v, "shared object %d with kind %v", v.ShmemId, v.Kind)
+	case v.Offset%pageSize != 0 || v.Offset > 1<<63-(v.End-v.Start):
+		return vmaError(mm, v, "offset %#x", v.Offset)
+	}
+	return nil
+}
+
+// checkVdsos checks that every address space has a record of its vDSO, and that
+// its areas are the kernel's to give back.
+func (im *Image) checkVdsos() error {
+	for id, mm := range im.Mms {
+		if im.Vdsos[id] == nil {
+			return spaceError(mm, "its vDSO is not in the image")
+		}
+	}
+	for id, v := range im.Vdsos {
+		mm := im.Mms[id]
+		if mm == nil {
+			return fmt.Errorf("vDSO of address space %d, which is not in the image", id)
+		}
+		if err := im.checkVdso(mm, v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (im *Image) checkVdso(mm *record.Mm, v *record.Vdso) error {
+	var last uint64
+	code := -1
+	for i, a := range v.Areas {
+		switch {
+		case a.Start >= a.End || a.Start%pageSize != 0 || a.End%pageSize != 0 || a.Start < last:
+			return spaceError(mm, "vDSO: area %x-%x is malformed or out of order", a.Start, a.End)
+		case !im.special(mm.MmId, a.Start, a.End):
+			return spaceError(mm, "vDSO: area %x-%x is not a mapping of the kernel's", a.Start, a.End)
+		case a.Code && code >= 0:
+			return spaceError(mm, "vDSO: it has two code areas")
+		case a.Code:
+			code = i
+		}
+		last = a.End
+	}
+	switch {
+	case len(v.Areas) == 0 && len(v.Image) == 0:
+		return nil
+	case code < 0:
+		return spaceError(mm, "vDSO: it has no code area")
+	case uint64(len(v.Image)) > v.Areas[code].End-v.Areas[code].Start:
+		return spaceError(mm, "vDSO: %d bytes are more than its code area", len(v.Image))
+	}
+	return nil
+}
+
+// special tells whether a mapping of the kernel's has all of an area.
+func (im *Image) special(mm uint64, start, end uint64) bool {
+	vmas := im.Vmas[mm]
+	i := sort.Search(len(vmas), func(i int) bool { return vmas[i].End > start })
+	return i < len(vmas) && vmas[i].Kind == record.Vma_SPECIAL && vmas[i].Start <= start && vmas[i].End >= end
+}
