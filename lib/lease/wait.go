@@ -32,45 +32,60 @@ type WaitOptions struct {
 // runs the stages has ended.
 var ErrCommandEnded = errors.New("the command has ended")
 
+// grace is how long the reason may take to come when nobody reads the stream
+// any more while a stage is at work: a process that is killed closes its files
+// before its pidfd tells of its end.
+const grace = 300 * time.Millisecond
+
+// watch is what Wait knows besides what the stages have said.
+type watch struct {
+	WaitOptions
+	idleSince   time.Time
+	interrupted bool
+	goneSince   time.Time // when the reader was seen to be gone
+}
+
 // Wait returns when the tree may be let go. A cancelled ctx ends it with ctx's
 // cause as the failure, unless the stages have said how it went.
 func (s *Server) Wait(ctx context.Context, opt WaitOptions) Outcome {
 	defer s.wakeOn(ctx)()
-	idleSince := time.Now()
+	w := watch{WaitOptions: opt, idleSince: time.Now()}
 	for {
 		// What is seen here came after every message of those it is seen of, so
 		// that the messages are read afterwards and count first.
-		interrupted := ctx.Err() != nil
-		readerGone := s.poll(opt, s.patience(opt, idleSince, interrupted))
+		w.interrupted = ctx.Err() != nil
+		if s.poll(w.Out, s.patience(&w)) {
+			w.goneSince, w.Out = time.Now(), -1
+		}
 		if s.drain() || s.working() {
-			idleSince = time.Now()
+			w.idleSince = time.Now()
 		}
 		s.bury()
-		if o, over := s.judge(ctx, opt, interrupted, readerGone); over {
+		if o, over := s.judge(ctx, &w); over {
 			return o
-		}
-		if opt.Idle > 0 && !s.complete && time.Since(idleSince) >= opt.Idle {
-			return Outcome{Failure: fmt.Sprintf("no stage has worked for %s", opt.Idle)}
 		}
 	}
 }
 
 // judge decides whether the lease is over.
-func (s *Server) judge(ctx context.Context, opt WaitOptions, interrupted, readerGone bool) (Outcome, bool) {
+func (s *Server) judge(ctx context.Context, w *watch) (Outcome, bool) {
 	well := Outcome{Complete: s.complete, OnDisk: s.onDisk}
+	gone := !w.goneSince.IsZero()
 	switch {
 	case s.failure != "":
 		return Outcome{Failure: s.failure}, true
-	case s.final && !s.working() && !opt.Command:
+	case s.final && !s.working() && !w.Command:
 		return well, true
-	case interrupted && opt.Command && errors.Is(context.Cause(ctx), ErrCommandEnded):
+	case w.interrupted && w.Command && errors.Is(context.Cause(ctx), ErrCommandEnded):
 		return well, true
-	case interrupted:
+	case w.interrupted:
 		return Outcome{Failure: context.Cause(ctx).Error()}, true
-	case readerGone && s.working():
-		return Outcome{Failure: "nobody reads the stream any more"}, true
-	case readerGone:
+	case gone && !s.working():
 		return well, true
+	case gone && time.Since(w.goneSince) >= grace:
+		return Outcome{Failure: "nobody reads the stream any more"}, true
+	case w.Idle > 0 && !s.complete && time.Since(w.idleSince) >= w.Idle:
+		return Outcome{Failure: fmt.Sprintf("no stage has worked for %s", w.Idle)}, true
 	}
 	return Outcome{}, false
 }
@@ -93,19 +108,24 @@ func (s *Server) wakeOn(ctx context.Context) (undo func()) {
 }
 
 // patience is how long poll may wait, milliseconds; -1: for ever.
-func (s *Server) patience(opt WaitOptions, idleSince time.Time, interrupted bool) int {
+func (s *Server) patience(w *watch) int {
+	var until time.Time
 	switch {
-	case interrupted:
+	case w.interrupted:
 		return 0
-	case opt.Idle <= 0 || s.complete || s.working():
+	case !w.goneSince.IsZero():
+		until = w.goneSince.Add(grace)
+	case w.Idle <= 0 || s.complete || s.working():
 		return -1
+	default:
+		until = w.idleSince.Add(w.Idle)
 	}
-	return int(max(0, time.Until(idleSince.Add(opt.Idle)).Milliseconds()+1))
+	return int(max(0, time.Until(until).Milliseconds()+1))
 }
 
 // poll waits for something to happen. A member that has died loses its pidfd.
-func (s *Server) poll(opt WaitOptions, timeout int) (readerGone bool) {
-	fds := []unix.PollFd{{Fd: int32(s.r), Events: unix.POLLIN}, {Fd: int32(s.wake), Events: unix.POLLIN}, {Fd: int32(opt.Out)}}
+func (s *Server) poll(out, timeout int) (readerGone bool) {
+	fds := []unix.PollFd{{Fd: int32(s.r), Events: unix.POLLIN}, {Fd: int32(s.wake), Events: unix.POLLIN}, {Fd: int32(out)}}
 	var of []*member
 	for _, m := range s.members {
 		if m.pidfd >= 0 {

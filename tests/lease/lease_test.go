@@ -29,7 +29,6 @@ var stages = []string{"freeze", "vmadump", "vdsoprobe", "fddump", "pagedump"}
 // line is a pipeline at work.
 type line struct {
 	procs []*harness.Proc
-	ends  []io.Closer // of its pipes, this test's
 }
 
 // start starts the pipeline, thread by thread of it a process of this test.

@@ -43,19 +43,10 @@ func TestHarmRestore(t *testing.T) {
 			_ = p.Cmd.Process.Signal(signal)
 			e := p.Wait(t)
 			t.Logf("%s %s", e, strings.TrimSpace(p.Stderr.String()))
-			switch alive := living(tree); len(alive) {
-			case 0:
-				harness.WaitGone(t, tree)
-			case len(tree):
+			if settle(t, v, tree, before) {
 				whole++
-				if d := harness.Difference(before, harness.Pictures(v.PID)); len(d) > 0 {
-					t.Errorf("the tree has changed:\n%s", strings.Join(d, "\n"))
-				}
 				v.Stop(t)
-			default:
-				t.Errorf("half a tree is left: of %v only %v", tree, alive)
-			}
-			if e.Code() == 0 && whole == 0 {
+			} else if e.Code() == 0 {
 				t.Error("restore says that it is done, and nothing is there")
 			}
 			if s := harness.Strangers(); len(s) > 0 {
@@ -74,26 +65,29 @@ func TestHarmRestore(t *testing.T) {
 	}
 }
 
-// living waits until what was killed is gone, and says who is left.
-func living(tree []int) []int {
-	var alive []int
-	for range 100 {
-		alive = alive[:0]
-		settled := true
+// settle waits until the tree is either as it was before the checkpoint, and
+// runs, or gone: what was killed needs a moment to go.
+func settle(t *testing.T, v *harness.Running, tree []int, before []string) (whole bool) {
+	t.Helper()
+	var alive, trapped, changed []string
+	for range 400 {
+		alive, trapped = nil, harness.Trapped(v.PID)
 		for _, pid := range tree {
-			s, ok := harness.ReadStat(pid)
-			if !ok {
-				continue
+			if s, ok := harness.ReadStat(pid); ok {
+				alive = append(alive, fmt.Sprintf("%d %+v", pid, s))
 			}
-			settled = settled && s.State != "Z" && s.State != "X" && s.State != "t"
-			alive = append(alive, pid)
 		}
-		if settled && (len(alive) == 0 || len(alive) == len(tree)) {
-			break
+		if len(alive) == 0 {
+			return false
+		}
+		changed = harness.Difference(before, harness.Pictures(v.PID))
+		if len(alive) == len(tree) && len(trapped) == 0 && len(changed) == 0 {
+			return true
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
-	return alive
+	t.Errorf("of the tree %v there is left:\n%s\nstopped:\n%s\nchanged:\n%s", tree, strings.Join(alive, "\n"), strings.Join(trapped, "\n"), strings.Join(changed, "\n"))
+	return false
 }
 
 // reset makes a file as it was at the checkpoint: restore looks.
