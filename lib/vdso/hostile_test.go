@@ -7,16 +7,16 @@ import (
 	"testing"
 )
 
-// place finds where a table stands: the value of a tag.
-func place(t testing.TB, b []byte, tag uint64) int {
+// tableAt finds where a table stands: the value of a tag.
+func tableAt(t testing.TB, b []byte, tag uint64) int {
 	return int(le.Uint64(b[tagAt(t, b, tag)+8:]))
 }
 
 // entry finds the entry of a function in the symbol table.
 func entry(t testing.TB, b []byte, name string) int {
 	t.Helper()
-	names := place(t, b, dtStrTab)
-	for at := place(t, b, dtSymTab); at+symSize <= len(b); at += symSize {
+	names := tableAt(t, b, dtStrTab)
+	for at := tableAt(t, b, dtSymTab); at+symSize <= len(b); at += symSize {
 		n := names + int(le.Uint32(b[at:]))
 		if bytes.HasPrefix(b[n:], []byte(name+"\x00")) {
 			return at
@@ -57,11 +57,11 @@ func TestParseHostile(t *testing.T) {
 		{"no hash table", func(b []byte) []byte { return withoutTag(t, withoutTag(t, b, dtHash), dtGNUHash) }, "it has no hash table"},
 		{"a million symbols", func(b []byte) []byte {
 			b = withoutTag(t, b, dtGNUHash)
-			le.PutUint32(b[place(t, b, dtHash)+4:], 1_000_000)
+			le.PutUint32(b[tableAt(t, b, dtHash)+4:], 1_000_000)
 			return b
 		}, "it has 1000000 symbols; 256 are a lot"},
 		{"hash tables disagree", func(b []byte) []byte {
-			at := place(t, b, dtHash) + 4
+			at := tableAt(t, b, dtHash) + 4
 			le.PutUint32(b[at:], le.Uint32(b[at:])-1)
 			return b
 		}, "its hash tables disagree"},
@@ -76,7 +76,7 @@ func TestParseHostile(t *testing.T) {
 		}, "it has 257 symbols; 256 are a lot"},
 		{"huge gnu bucket", func(b []byte) []byte {
 			b = withoutTag(t, b, dtHash)
-			at := place(t, b, dtGNUHash)
+			at := tableAt(t, b, dtGNUHash)
 			le.PutUint32(b[at+16+8*int(le.Uint32(b[at+8:])):], 0xffffffff)
 			return b
 		}, "symbols; 256 are a lot"},
@@ -95,15 +95,15 @@ func TestParseHostile(t *testing.T) {
 			return b
 		}, "it has two symbols getcpu@LINUX_2.6"},
 		{"control characters", func(b []byte) []byte {
-			b[place(t, b, dtStrTab)+int(le.Uint32(b[entry(t, b, "time"):]))] = 0x1b
+			b[tableAt(t, b, dtStrTab)+int(le.Uint32(b[entry(t, b, "time"):]))] = 0x1b
 			return b
 		}, `a symbol's name is "__vdso_\x1bime"`},
 		{"unknown version", func(b []byte) []byte {
-			le.PutUint16(b[place(t, b, dtVerSym)+2*(entry(t, b, "time")-place(t, b, dtSymTab))/symSize:], 77)
+			le.PutUint16(b[tableAt(t, b, dtVerSym)+2*(entry(t, b, "time")-tableAt(t, b, dtSymTab))/symSize:], 77)
 			return b
 		}, "symbol time: version 77 is not defined"},
 		{"endless versions", func(b []byte) []byte {
-			at := place(t, b, dtVerDef)
+			at := tableAt(t, b, dtVerDef)
 			for range 2 {
 				next := int(le.Uint32(b[at+16:]))
 				if next == 0 {
