@@ -17,6 +17,7 @@ var known = map[string]bool{
 	"dc": true, "dd": true, "wf": true, // not in forks, not in core dumps, empty in forks
 	"hg": true, "nh": true, "mg": true, // huge pages or none, merged
 	"dp": true, // droppable
+	"dw": true, // nobody may write to the file: a program, before Linux 5.15
 	"nr": true, // no swap space is set aside for it
 	"ac": true, // it is accounted
 	"gu": true, // guard regions may be in it; pagedump finds them

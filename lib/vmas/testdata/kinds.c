@@ -99,6 +99,20 @@ static void files(const char *k)
 	}
 }
 
+static void sized(const char *k)
+{
+	if (!strcmp(k, "many")) {
+		for (int i = 0; i < 20000; i++)
+			map(PAGE, i & 1 ? PROT_READ | PROT_WRITE : PROT_READ, ANON, -1, 0);
+	} else if (!strcmp(k, "large")) {
+		size_t size = 1UL << 30;
+		map(size, PROT_READ | PROT_WRITE, ANON, -1, 0);
+		must(madvise(at, size, MADV_NOHUGEPAGE), "madvise");
+		for (size_t i = 0; i < size; i += PAGE)
+			at[i] = 1;
+	}
+}
+
 static void memory(const char *k)
 {
 	if (!strcmp(k, "readonly")) map(PAGE, PROT_READ, ANON, -1, 0);
@@ -193,6 +207,7 @@ int main(int argc, char **argv)
 	for (int i = 1; i < argc; i++) {
 		kind = argv[i];
 		files(kind);
+		sized(kind);
 		memory(kind);
 		refused(kind);
 		if (!at) {
