@@ -2,7 +2,7 @@
 //
 // # Synopsis
 //
-//	restore [-d] [--pidfile FILE] [--force-files] [IMAGE]
+//	restore [-d] [--pidfile FILE] [--force-files] [--vdso MODE] [IMAGE]
 //
 // # Description
 //
@@ -20,6 +20,13 @@
 // Standard input, output and error of the tree, where they led out of it, are
 // restore's own. When the image comes on standard input, a tree that reads its
 // terminal gets /dev/tty.
+//
+// The code of the vDSO, which programs call to ask for the time, belongs to the
+// kernel. Where this kernel's is the image's, it comes back in place. Under
+// another kernel the image's own comes back with each of its functions led to
+// this kernel's function of that name, or to the system call: a proxy. --vdso
+// inplace refuses a proxy, --vdso proxy makes one in any case; vdsoprobe
+// --compare tells beforehand.
 //
 // Process ids must be free. A pid that is taken is named, with its holder; a
 // pid namespace of its own gives a tree any ids:
@@ -56,6 +63,7 @@ type flags struct {
 	Detach     bool   `short:"d" help:"Leave the tree running and exit."`
 	Pidfile    string `placeholder:"FILE" help:"Write the root task's pid to FILE once the tree runs."`
 	ForceFiles bool   `help:"Open files that have changed since the checkpoint, instead of refusing."`
+	VDSO       string `name:"vdso" enum:"auto,inplace,proxy" default:"auto" placeholder:"MODE" help:"How processes get their vDSO: auto, inplace, or proxy."`
 	Image      string `arg:"" optional:"" help:"The image; standard input without it."`
 }
 
@@ -70,6 +78,6 @@ func main() {
 			}
 			in = file
 		}
-		return run(ctx, in, log, options{Detach: f.Detach, Pidfile: f.Pidfile, ForceFiles: f.ForceFiles})
+		return run(ctx, in, log, options{Detach: f.Detach, Pidfile: f.Pidfile, ForceFiles: f.ForceFiles, VDSO: f.VDSO})
 	})
 }

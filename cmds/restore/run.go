@@ -19,6 +19,7 @@ type options struct {
 	Detach     bool
 	Pidfile    string
 	ForceFiles bool
+	VDSO       string
 }
 
 // run reads an image from in, brings its tree back and, unless opt.Detach,
@@ -37,7 +38,7 @@ func run(ctx context.Context, in *os.File, log *cli.Logger, opt options) error {
 		defer fg.close()
 	}
 	ropt := restorer.Options{
-		ForceFiles: opt.ForceFiles, StdinIsImage: in.Fd() == 0,
+		ForceFiles: opt.ForceFiles, VDSO: restorer.VDSOMode(opt.VDSO), StdinIsImage: in.Fd() == 0,
 		Warnf: log.Warnf, Verbosef: log.Verbosef,
 	}
 	progress := log.Progress("restore", src.size())

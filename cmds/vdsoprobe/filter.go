@@ -41,11 +41,26 @@ func collect(c *stage.Context) error {
 
 // probe makes the record of one address space.
 func probe(c *stage.Context, t *record.Task, here vdso.VDSO) (*record.Vdso, error) {
-	areas, err := vdso.FromVmas(c.Image.Vmas[t.MmId])
+	mappings, areas, err := vdso.FromVmas(c.Image.Vmas[t.MmId])
 	if err != nil {
 		return nil, err
 	}
-	code, err := vdso.ReadCode(fmt.Sprintf("/proc/%d/mem", t.Pid), areas)
+	mem, err := os.Open(fmt.Sprintf("/proc/%d/mem", t.Pid))
+	if err != nil {
+		return nil, err
+	}
+	defer mem.Close()
+	proxy, doubt, err := vdso.FindProxy(vdso.Process{Mappings: mappings, Memory: mem}, areas, here)
+	if err != nil {
+		return nil, err
+	}
+	if proxy != nil {
+		return proxy.Record(t.MmId)
+	}
+	if doubt != "" {
+		c.Log.Warnf("task %d (%s): a mark of floe's behind its vDSO is not believed (%s); it is saved as ordinary memory", t.Pid, t.Comm, doubt)
+	}
+	code, err := vdso.ReadCode(mem, areas)
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +75,11 @@ func probe(c *stage.Context, t *record.Task, here vdso.VDSO) (*record.Vdso, erro
 	case vdso.Foreign, vdso.Changed:
 		return nil, fmt.Errorf("its vDSO is not as this kernel made it (%s); it can't be saved yet", state.Why)
 	case vdso.Partial:
-		c.Log.Warnf("task %d (%s): its vDSO is not whole (%s); this version of restore will refuse it", t.Pid, t.Comm, state.Why)
+		c.Log.Warnf("task %d (%s): its vDSO is not whole (%s)", t.Pid, t.Comm, state.Why)
 	}
-	return vdso.Record(t.MmId, areas, code)
+	rec, err := vdso.Record(t.MmId, areas, code)
+	if err == nil && code != nil {
+		rec.RandomState = vdso.RandomState(here)
+	}
+	return rec, err
 }

@@ -22,6 +22,7 @@ type report struct {
 	BuildID string        `json:"build_id,omitempty"`
 	Linux   string        `json:"linux_version,omitempty"`
 	Areas   []vdso.Area   `json:"areas"`
+	Runtime []vdso.Area   `json:"runtime,omitempty"` // the kernel's areas behind a proxy
 	Symbols []vdso.Symbol `json:"symbols"`
 }
 
@@ -33,28 +34,39 @@ func version(v uint32) string {
 	return fmt.Sprintf("%d.%d.%d", v>>16, v>>8&0xff, v&0xff)
 }
 
-// read reads a process's vDSO; pid 0 is this process.
-func read(pid int) ([]vdso.Area, []byte, error) {
+// read reads a process's vDSO; pid 0 is this process. Of a process with a proxy
+// it is the proxy's image, and not the kernel's areas that it runs through.
+func read(pid int, here vdso.VDSO) (areas []vdso.Area, code []byte, proxy *vdso.Proxied, err error) {
 	name := "self"
 	if pid != 0 {
 		name = strconv.Itoa(pid)
 	}
-	areas, code, err := vdso.Read(name)
+	p, areas, done, err := vdso.OpenProcess(name)
 	if errors.Is(err, fs.ErrNotExist) && pid != 0 {
-		return nil, nil, fmt.Errorf("there is no process %d", pid)
+		return nil, nil, nil, fmt.Errorf("there is no process %d", pid)
 	} else if err != nil {
-		return nil, nil, fmt.Errorf("process %s: %w", name, err)
+		return nil, nil, nil, fmt.Errorf("process %s: %w", name, err)
 	}
-	return areas, code, nil
+	defer done()
+	if proxy, _, err = vdso.FindProxy(p, areas, here); err != nil {
+		return nil, nil, nil, fmt.Errorf("process %s: %w", name, err)
+	}
+	if proxy != nil {
+		return proxy.Image.Areas, proxy.Image.Image.Pristine(), proxy, nil
+	}
+	if code, err = vdso.ReadCode(p.Memory, areas); err != nil {
+		return nil, nil, nil, fmt.Errorf("process %s: %w", name, err)
+	}
+	return areas, code, nil, nil
 }
 
 // show prints a process's vDSO, or this kernel's.
 func show(w io.Writer, f *flags) error {
-	areas, code, err := read(f.PID)
+	here, err := vdso.Here()
 	if err != nil {
 		return err
 	}
-	here, err := vdso.Here()
+	areas, code, proxy, err := read(f.PID, here)
 	if err != nil {
 		return err
 	}
@@ -71,6 +83,10 @@ func show(w io.Writer, f *flags) error {
 	if ehdr, ok := auxv(f.PID); ok {
 		state = state.At(v, ehdr)
 	}
+	if proxy != nil {
+		state = vdso.State{Kind: vdso.ByProxy, Why: fmt.Sprintf("it runs through this kernel's at %x, since kernel %s", proxy.Runtime.Areas[0].Start, proxy.Kernel)}
+		r.Runtime = proxy.Runtime.Areas
+	}
 	r.State, r.Why = state.Kind.String(), state.Why
 	if f.JSON {
 		return printJSON(w, r)
@@ -82,6 +98,9 @@ func (r *report) print(w io.Writer) error {
 	p := &printer{w: w}
 	for _, a := range r.Areas {
 		p.f("%012x-%012x %8d  %s\n", a.Start, a.End, a.Size(), a.Name)
+	}
+	for _, a := range r.Runtime {
+		p.f("%012x-%012x %8d  %s of this kernel\n", a.Start, a.End, a.Size(), a.Name)
 	}
 	if r.BuildID != "" {
 		p.f("build-id %s\n", r.BuildID)
@@ -132,7 +151,11 @@ func extract(out *os.File, f *flags) error {
 	if f.JSON {
 		return cli.Usage(fmt.Errorf("--extract writes bytes, and no JSON"))
 	}
-	_, code, err := read(f.PID)
+	here, err := vdso.Here()
+	if err != nil {
+		return err
+	}
+	_, code, _, err := read(f.PID, here)
 	if err != nil {
 		return err
 	}

@@ -31,6 +31,7 @@ type Image struct {
 	Ended     bool // the End record has come
 
 	task  map[int32]*record.Task
+	vmas  map[uint64]uint64 // how many records of mappings have come, by mm_id
 	size  size
 	share share
 	// What had been added when the references were checked last; they are
@@ -44,7 +45,7 @@ func New() *Image {
 		Threads: map[int32]*record.Thread{}, Mms: map[uint64]*record.Mm{}, Vmas: map[uint64][]*record.Vma{},
 		Files: map[uint64]*record.File{}, Vdsos: map[uint64]*record.Vdso{}, Fs: map[uint64]*record.Fs{},
 		Fds: map[uint64][]*record.Fd{}, OpenFiles: map[uint64]*record.OpenFile{}, Pipes: map[uint64]*record.Pipe{},
-		PipeData: map[uint64][]byte{}, task: map[int32]*record.Task{}, share: newShare(),
+		PipeData: map[uint64][]byte{}, task: map[int32]*record.Task{}, vmas: map[uint64]uint64{}, share: newShare(),
 	}
 }
 
@@ -90,7 +91,7 @@ func (im *Image) Add(rec *record.Record, payload []byte) error {
 	case *record.Record_File:
 		return put(im.Files, b.File.FileId, b.File, "file")
 	case *record.Record_Vdso:
-		return put(im.Vdsos, b.Vdso.MmId, b.Vdso, "vDSO of address space")
+		return im.addVdso(b.Vdso)
 	case *record.Record_Fs:
 		return put(im.Fs, b.Fs.FsId, b.Fs, "fs")
 	case *record.Record_Fd:
@@ -149,10 +150,14 @@ func (im *Image) addVma(v *record.Vma) error {
 	if v.Start >= v.End || v.Start%pageSize != 0 || v.End%pageSize != 0 {
 		return fmt.Errorf("address space %d: mapping %x-%x is malformed", v.MmId, v.Start, v.End)
 	}
+	if im.Vdsos[v.MmId] != nil {
+		return fmt.Errorf("address space %d: mapping %x-%x comes after its vDSO", v.MmId, v.Start, v.End)
+	}
 	if n := len(list); n > 0 && list[n-1].End > v.Start {
 		return fmt.Errorf("address space %d: mappings overlap or are out of order at %x", v.MmId, v.Start)
 	}
 	im.Vmas[v.MmId] = append(list, v)
+	im.vmas[v.MmId]++
 	return nil
 }
 

@@ -60,7 +60,7 @@ func memory(rec *record.Record) int {
 	case *record.Record_Header:
 		return n + largeRecord + text*len(b.Header.GetCpu().GetFlags()) + element*len(b.Header.GetCpu().GetXsave())
 	case *record.Record_Vdso:
-		return n + smallRecord + element*len(b.Vdso.Areas) + 2*element*len(b.Vdso.Symbols)
+		return n + smallRecord + element*len(b.Vdso.Areas) + 2*element*len(b.Vdso.Symbols) + element*(len(b.Vdso.Floe)+len(b.Vdso.Droppable))
 	case *record.Record_OpenFile:
 		return n + smallRecord + 2*element*len(b.OpenFile.GetEpoll().GetTargets())
 	case *record.Record_File, *record.Record_Mm:

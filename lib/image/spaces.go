@@ -72,8 +72,8 @@ func (im *Image) checkSpace(id uint64, mm *record.Mm) error {
 	}
 	vmas := im.Vmas[id]
 	switch {
-	case mm.Vmas != uint64(len(vmas)):
-		return spaceError(mm, "%d mappings of %d are there", len(vmas), mm.Vmas)
+	case mm.Vmas != im.vmas[id]:
+		return spaceError(mm, "%d mappings of %d are there", im.vmas[id], mm.Vmas)
 	case im.Files[mm.ExeFile] == nil:
 		return spaceError(mm, "its program is file %d, which is not in the image", mm.ExeFile)
 	case len(mm.Auxv)%16 != 0 || len(mm.Auxv) > pageSize:
@@ -142,7 +142,7 @@ func (im *Image) checkVdso(mm *record.Mm, v *record.Vdso) error {
 		switch {
 		case a.Start >= a.End || a.Start%pageSize != 0 || a.End%pageSize != 0 || a.Start < last:
 			return spaceError(mm, "vDSO: area %x-%x is malformed or out of order", a.Start, a.End)
-		case !im.special(mm.MmId, a.Start, a.End):
+		case !im.special(mm.MmId, a.Start, a.End) && !within(v.Floe, a.Start, a.End):
 			return spaceError(mm, "vDSO: area %x-%x is not a mapping of the kernel's", a.Start, a.End)
 		case a.Code && code >= 0:
 			return spaceError(mm, "vDSO: it has two code areas")
@@ -160,6 +160,16 @@ func (im *Image) checkVdso(mm *record.Mm, v *record.Vdso) error {
 		return spaceError(mm, "vDSO: %d bytes are more than its code area", len(v.Image))
 	}
 	return nil
+}
+
+// within tells whether one of several ranges has all of an area.
+func within(spans []*record.Vdso_Span, start, end uint64) bool {
+	for _, s := range spans {
+		if s.Start <= start && s.End >= end {
+			return true
+		}
+	}
+	return false
 }
 
 // special tells whether a mapping of the kernel's has all of an area.

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -44,22 +45,28 @@ var advices = map[string]uint64{
 	"rr": unix.MADV_RANDOM,
 }
 
+// Target is where an address space is made.
+type Target struct {
+	Arena     Span // stays as it is
+	VDSO      VDSO
+	Droppable bool // the kernel has MAP_DROPPABLE
+	FDs       FDs
+}
+
 // Memory plans an address space: everything but the arena goes, the vDSO and
 // all mappings come, each with its last protection. Contents of pages that
 // can't be written then are the loader's business, but for one case: private
 // memory that was writable once (VmFlag ac) must be mapped writable to be
 // accounted as it was.
-func Memory(mm *record.Mm, vmas []*record.Vma, vdso *record.Vdso, arena Span, fds FDs) (*AddressSpace, error) {
-	as := &AddressSpace{Before: clear(arena)}
-	if vdso != nil && len(vdso.Areas) > 0 {
-		as.Before = append(as.Before, mapVDSO(vdso.Areas[0].Start))
-	}
+func Memory(mm *record.Mm, vmas []*record.Vma, to Target) (*AddressSpace, error) {
+	as := &AddressSpace{Before: clear(to.Arena)}
+	as.addVDSO(to.VDSO)
 	for _, v := range vmas {
-		if err := as.add(v, fds); err != nil {
+		if err := as.add(v, to); err != nil {
 			return nil, err
 		}
 	}
-	call, err := mmMap(mm, fds)
+	call, err := mmMap(mm, to.FDs)
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +81,7 @@ func clear(arena Span) []stub.Call {
 	return []stub.Call{unmap(0, arena.Start), unmap(arena.End, UserCeiling)}
 }
 
-func (as *AddressSpace) add(v *record.Vma, fds FDs) error {
+func (as *AddressSpace) add(v *record.Vma, to Target) error {
 	if v.Kind == record.Vma_SPECIAL || v.Kind == record.Vma_VSYSCALL {
 		return nil
 	}
@@ -88,7 +95,7 @@ func (as *AddressSpace) add(v *record.Vma, fds FDs) error {
 	if late {
 		prot = unix.PROT_READ | unix.PROT_WRITE
 	}
-	fd, mapFlags, err := backing(v, flags, fds)
+	fd, mapFlags, err := backing(v, flags, to)
 	if err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
@@ -98,16 +105,17 @@ func (as *AddressSpace) add(v *record.Vma, fds FDs) error {
 	}
 	as.Before = append(as.Before, call("mmap of "+what, unix.SYS_MMAP,
 		stub.I(prot), stub.I(mapFlags), stub.I(fd), stub.I(v.Offset)))
-	for _, f := range v.Flags {
+	advised := v.Flags
+	if Droppable(v) && !to.Droppable {
+		advised = append(slices.Clone(advised), "wf", "dd") // as droppable memory is
+	}
+	for _, f := range slices.Compact(slices.Sorted(slices.Values(advised))) {
 		if advice, ok := advices[f]; ok {
 			as.Before = append(as.Before, call("madvise of "+what, unix.SYS_MADVISE, stub.I(advice)))
 		}
 	}
 	if name, ok := anonName(v.Name); ok {
-		as.Before = append(as.Before, stub.Call{
-			What: "name of " + what, Nr: unix.SYS_PRCTL, MayFail: true, // a kernel without CONFIG_ANON_VMA_NAME
-			Args: []stub.Arg{stub.I(prSetVMA), stub.I(prSetVMAAnonName), span[0], span[1], stub.S(name)},
-		})
+		as.Before = append(as.Before, nameCall(name, v.Start, v.End-v.Start))
 	}
 	if late {
 		as.After = append(as.After, call("mprotect of "+what, unix.SYS_MPROTECT, stub.I(v.Prot)))
@@ -118,12 +126,16 @@ func (as *AddressSpace) add(v *record.Vma, fds FDs) error {
 	return nil
 }
 
+// Droppable tells memory that the kernel may drop: its contents are never saved.
+func Droppable(v *record.Vma) bool { return slices.Contains(v.Flags, "dp") }
+
 func private(v *record.Vma) bool {
 	return v.Kind == record.Vma_ANON_PRIVATE || v.Kind == record.Vma_FILE_PRIVATE
 }
 
 // backing is the descriptor (-1: none) and the MAP_* flags of a mapping.
-func backing(v *record.Vma, has map[string]bool, fds FDs) (fd int, flags int, err error) {
+func backing(v *record.Vma, has map[string]bool, to Target) (fd int, flags int, err error) {
+	fds := to.FDs
 	fd, flags = -1, unix.MAP_FIXED_NOREPLACE
 	if has["gd"] {
 		flags |= unix.MAP_GROWSDOWN
@@ -134,7 +146,7 @@ func backing(v *record.Vma, has map[string]bool, fds FDs) (fd int, flags int, er
 	switch v.Kind {
 	case record.Vma_ANON_PRIVATE:
 		flags |= unix.MAP_ANONYMOUS
-		if has["dp"] {
+		if has["dp"] && to.Droppable {
 			return fd, flags | mapDroppable, nil
 		}
 		return fd, flags | unix.MAP_PRIVATE, nil

@@ -231,7 +231,7 @@ func (x FileLock_Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use FileLock_Kind.Descriptor instead.
 func (FileLock_Kind) EnumDescriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{31, 0}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{32, 0}
 }
 
 type Pages_Encoding int32
@@ -283,7 +283,7 @@ func (x Pages_Encoding) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Pages_Encoding.Descriptor instead.
 func (Pages_Encoding) EnumDescriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{32, 0}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{33, 0}
 }
 
 type Record struct {
@@ -3234,14 +3234,22 @@ func (x *File) GetGid() uint32 {
 // The vDSO of one address space and what belongs to it. Written by vdsoprobe.
 // Its areas tell which SPECIAL vmas are the kernel's to give back.
 type Vdso struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	MmId          uint64                 `protobuf:"varint,1,opt,name=mm_id,json=mmId,proto3" json:"mm_id,omitempty"`
-	BuildId       []byte                 `protobuf:"bytes,2,opt,name=build_id,json=buildId,proto3" json:"build_id,omitempty"`
-	LinuxVersion  uint32                 `protobuf:"varint,3,opt,name=linux_version,json=linuxVersion,proto3" json:"linux_version,omitempty"` // LINUX_VERSION_CODE of its note, 0 without
-	Areas         []*Vdso_Area           `protobuf:"bytes,4,rep,name=areas,proto3" json:"areas,omitempty"`                                    // in order of address; empty: the process has none
-	Symbols       []*Vdso_Symbol         `protobuf:"bytes,5,rep,name=symbols,proto3" json:"symbols,omitempty"`                                // the whole dynamic symbol table
-	Image         []byte                 `protobuf:"bytes,6,opt,name=image,proto3" json:"image,omitempty"`                                    // the code area's bytes, pristine
-	Proxied       bool                   `protobuf:"varint,7,opt,name=proxied,proto3" json:"proxied,omitempty"`                               // a runtime pair of floe's was left out
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	MmId         uint64                 `protobuf:"varint,1,opt,name=mm_id,json=mmId,proto3" json:"mm_id,omitempty"`
+	BuildId      []byte                 `protobuf:"bytes,2,opt,name=build_id,json=buildId,proto3" json:"build_id,omitempty"`
+	LinuxVersion uint32                 `protobuf:"varint,3,opt,name=linux_version,json=linuxVersion,proto3" json:"linux_version,omitempty"` // LINUX_VERSION_CODE of its note, 0 without
+	Areas        []*Vdso_Area           `protobuf:"bytes,4,rep,name=areas,proto3" json:"areas,omitempty"`                                    // in order of address; empty: the process has none
+	Symbols      []*Vdso_Symbol         `protobuf:"bytes,5,rep,name=symbols,proto3" json:"symbols,omitempty"`                                // the whole dynamic symbol table
+	Image        []byte                 `protobuf:"bytes,6,opt,name=image,proto3" json:"image,omitempty"`                                    // the code area's bytes, pristine
+	Proxied      bool                   `protobuf:"varint,7,opt,name=proxied,proto3" json:"proxied,omitempty"`                               // it ran through another kernel's, which was left out
+	RandomState  uint32                 `protobuf:"varint,8,opt,name=random_state,json=randomState,proto3" json:"random_state,omitempty"`    // bytes of getrandom's opaque states; 0: it has none, or nobody knows
+	// Mappings of floe's own, which were left out: the runtime areas, the redirected
+	// code, what stands where the data areas were, the mark. Neither the mappings
+	// nor their contents are the process's.
+	Floe []*Vdso_Span `protobuf:"bytes,9,rep,name=floe,proto3" json:"floe,omitempty"`
+	// Ordinary mappings, wiped on fork, that stand for droppable ones: the kernel
+	// that the process was on has none.
+	Droppable     []*Vdso_Span `protobuf:"bytes,10,rep,name=droppable,proto3" json:"droppable,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3325,6 +3333,105 @@ func (x *Vdso) GetProxied() bool {
 	return false
 }
 
+func (x *Vdso) GetRandomState() uint32 {
+	if x != nil {
+		return x.RandomState
+	}
+	return 0
+}
+
+func (x *Vdso) GetFloe() []*Vdso_Span {
+	if x != nil {
+		return x.Floe
+	}
+	return nil
+}
+
+func (x *Vdso) GetDroppable() []*Vdso_Span {
+	if x != nil {
+		return x.Droppable
+	}
+	return nil
+}
+
+// What floe leaves in a process whose vDSO is a proxy, to be known again by. It
+// is no record of a stream; see package vdso for what stands around it.
+type VdsoMark struct {
+	state              protoimpl.MessageState `protogen:"open.v1"`
+	Address            uint64                 `protobuf:"varint,1,opt,name=address,proto3" json:"address,omitempty"` // its own
+	Image              *Vdso                  `protobuf:"bytes,2,opt,name=image,proto3" json:"image,omitempty"`      // what the process had, pristine
+	Runtime            []*Vdso_Area           `protobuf:"bytes,3,rep,name=runtime,proto3" json:"runtime,omitempty"`
+	RuntimeRandomState uint32                 `protobuf:"varint,4,opt,name=runtime_random_state,json=runtimeRandomState,proto3" json:"runtime_random_state,omitempty"`
+	KernelRelease      string                 `protobuf:"bytes,5,opt,name=kernel_release,json=kernelRelease,proto3" json:"kernel_release,omitempty"` // where the proxy was made, for people
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
+}
+
+func (x *VdsoMark) Reset() {
+	*x = VdsoMark{}
+	mi := &file_lib_record_record_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VdsoMark) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VdsoMark) ProtoMessage() {}
+
+func (x *VdsoMark) ProtoReflect() protoreflect.Message {
+	mi := &file_lib_record_record_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VdsoMark.ProtoReflect.Descriptor instead.
+func (*VdsoMark) Descriptor() ([]byte, []int) {
+	return file_lib_record_record_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *VdsoMark) GetAddress() uint64 {
+	if x != nil {
+		return x.Address
+	}
+	return 0
+}
+
+func (x *VdsoMark) GetImage() *Vdso {
+	if x != nil {
+		return x.Image
+	}
+	return nil
+}
+
+func (x *VdsoMark) GetRuntime() []*Vdso_Area {
+	if x != nil {
+		return x.Runtime
+	}
+	return nil
+}
+
+func (x *VdsoMark) GetRuntimeRandomState() uint32 {
+	if x != nil {
+		return x.RuntimeRandomState
+	}
+	return 0
+}
+
+func (x *VdsoMark) GetKernelRelease() string {
+	if x != nil {
+		return x.KernelRelease
+	}
+	return ""
+}
+
 // One fs_struct: working directory, root, umask. Written by fddump, as all below.
 type Fs struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -3338,7 +3445,7 @@ type Fs struct {
 
 func (x *Fs) Reset() {
 	*x = Fs{}
-	mi := &file_lib_record_record_proto_msgTypes[27]
+	mi := &file_lib_record_record_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3350,7 +3457,7 @@ func (x *Fs) String() string {
 func (*Fs) ProtoMessage() {}
 
 func (x *Fs) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[27]
+	mi := &file_lib_record_record_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3363,7 +3470,7 @@ func (x *Fs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fs.ProtoReflect.Descriptor instead.
 func (*Fs) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{27}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Fs) GetFsId() uint64 {
@@ -3407,7 +3514,7 @@ type Fd struct {
 
 func (x *Fd) Reset() {
 	*x = Fd{}
-	mi := &file_lib_record_record_proto_msgTypes[28]
+	mi := &file_lib_record_record_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3419,7 +3526,7 @@ func (x *Fd) String() string {
 func (*Fd) ProtoMessage() {}
 
 func (x *Fd) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[28]
+	mi := &file_lib_record_record_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3432,7 +3539,7 @@ func (x *Fd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fd.ProtoReflect.Descriptor instead.
 func (*Fd) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{28}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Fd) GetFilesId() uint64 {
@@ -3488,7 +3595,7 @@ type OpenFile struct {
 
 func (x *OpenFile) Reset() {
 	*x = OpenFile{}
-	mi := &file_lib_record_record_proto_msgTypes[29]
+	mi := &file_lib_record_record_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3500,7 +3607,7 @@ func (x *OpenFile) String() string {
 func (*OpenFile) ProtoMessage() {}
 
 func (x *OpenFile) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[29]
+	mi := &file_lib_record_record_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3513,7 +3620,7 @@ func (x *OpenFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenFile.ProtoReflect.Descriptor instead.
 func (*OpenFile) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{29}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *OpenFile) GetOpenId() uint64 {
@@ -3691,7 +3798,7 @@ type Pipe struct {
 
 func (x *Pipe) Reset() {
 	*x = Pipe{}
-	mi := &file_lib_record_record_proto_msgTypes[30]
+	mi := &file_lib_record_record_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3703,7 +3810,7 @@ func (x *Pipe) String() string {
 func (*Pipe) ProtoMessage() {}
 
 func (x *Pipe) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[30]
+	mi := &file_lib_record_record_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3716,7 +3823,7 @@ func (x *Pipe) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pipe.ProtoReflect.Descriptor instead.
 func (*Pipe) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{30}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Pipe) GetPipeId() uint64 {
@@ -3785,7 +3892,7 @@ type FileLock struct {
 
 func (x *FileLock) Reset() {
 	*x = FileLock{}
-	mi := &file_lib_record_record_proto_msgTypes[31]
+	mi := &file_lib_record_record_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3797,7 +3904,7 @@ func (x *FileLock) String() string {
 func (*FileLock) ProtoMessage() {}
 
 func (x *FileLock) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[31]
+	mi := &file_lib_record_record_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3810,7 +3917,7 @@ func (x *FileLock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FileLock.ProtoReflect.Descriptor instead.
 func (*FileLock) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{31}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *FileLock) GetOpenId() uint64 {
@@ -3877,7 +3984,7 @@ type Pages struct {
 
 func (x *Pages) Reset() {
 	*x = Pages{}
-	mi := &file_lib_record_record_proto_msgTypes[32]
+	mi := &file_lib_record_record_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3889,7 +3996,7 @@ func (x *Pages) String() string {
 func (*Pages) ProtoMessage() {}
 
 func (x *Pages) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[32]
+	mi := &file_lib_record_record_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3902,7 +4009,7 @@ func (x *Pages) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pages.ProtoReflect.Descriptor instead.
 func (*Pages) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{32}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Pages) GetMmId() uint64 {
@@ -3943,7 +4050,7 @@ type Index_Kind struct {
 
 func (x *Index_Kind) Reset() {
 	*x = Index_Kind{}
-	mi := &file_lib_record_record_proto_msgTypes[33]
+	mi := &file_lib_record_record_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3955,7 +4062,7 @@ func (x *Index_Kind) String() string {
 func (*Index_Kind) ProtoMessage() {}
 
 func (x *Index_Kind) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[33]
+	mi := &file_lib_record_record_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3999,7 +4106,7 @@ type Index_PageBlock struct {
 
 func (x *Index_PageBlock) Reset() {
 	*x = Index_PageBlock{}
-	mi := &file_lib_record_record_proto_msgTypes[34]
+	mi := &file_lib_record_record_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4011,7 +4118,7 @@ func (x *Index_PageBlock) String() string {
 func (*Index_PageBlock) ProtoMessage() {}
 
 func (x *Index_PageBlock) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[34]
+	mi := &file_lib_record_record_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4062,6 +4169,58 @@ func (x *Index_PageBlock) GetShmemId() uint64 {
 	return 0
 }
 
+type Vdso_Span struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Start         uint64                 `protobuf:"varint,1,opt,name=start,proto3" json:"start,omitempty"`
+	End           uint64                 `protobuf:"varint,2,opt,name=end,proto3" json:"end,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Vdso_Span) Reset() {
+	*x = Vdso_Span{}
+	mi := &file_lib_record_record_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Vdso_Span) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Vdso_Span) ProtoMessage() {}
+
+func (x *Vdso_Span) ProtoReflect() protoreflect.Message {
+	mi := &file_lib_record_record_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Vdso_Span.ProtoReflect.Descriptor instead.
+func (*Vdso_Span) Descriptor() ([]byte, []int) {
+	return file_lib_record_record_proto_rawDescGZIP(), []int{26, 0}
+}
+
+func (x *Vdso_Span) GetStart() uint64 {
+	if x != nil {
+		return x.Start
+	}
+	return 0
+}
+
+func (x *Vdso_Span) GetEnd() uint64 {
+	if x != nil {
+		return x.End
+	}
+	return 0
+}
+
 type Vdso_Area struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"` // "[vvar]", "[vvar_vclock]", "[vdso]"
@@ -4074,7 +4233,7 @@ type Vdso_Area struct {
 
 func (x *Vdso_Area) Reset() {
 	*x = Vdso_Area{}
-	mi := &file_lib_record_record_proto_msgTypes[35]
+	mi := &file_lib_record_record_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4086,7 +4245,7 @@ func (x *Vdso_Area) String() string {
 func (*Vdso_Area) ProtoMessage() {}
 
 func (x *Vdso_Area) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[35]
+	mi := &file_lib_record_record_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4099,7 +4258,7 @@ func (x *Vdso_Area) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Vdso_Area.ProtoReflect.Descriptor instead.
 func (*Vdso_Area) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{26, 0}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{26, 1}
 }
 
 func (x *Vdso_Area) GetName() string {
@@ -4144,7 +4303,7 @@ type Vdso_Symbol struct {
 
 func (x *Vdso_Symbol) Reset() {
 	*x = Vdso_Symbol{}
-	mi := &file_lib_record_record_proto_msgTypes[36]
+	mi := &file_lib_record_record_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4156,7 +4315,7 @@ func (x *Vdso_Symbol) String() string {
 func (*Vdso_Symbol) ProtoMessage() {}
 
 func (x *Vdso_Symbol) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[36]
+	mi := &file_lib_record_record_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4169,7 +4328,7 @@ func (x *Vdso_Symbol) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Vdso_Symbol.ProtoReflect.Descriptor instead.
 func (*Vdso_Symbol) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{26, 1}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{26, 2}
 }
 
 func (x *Vdso_Symbol) GetName() string {
@@ -4224,7 +4383,7 @@ type OpenFile_Path struct {
 
 func (x *OpenFile_Path) Reset() {
 	*x = OpenFile_Path{}
-	mi := &file_lib_record_record_proto_msgTypes[37]
+	mi := &file_lib_record_record_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4236,7 +4395,7 @@ func (x *OpenFile_Path) String() string {
 func (*OpenFile_Path) ProtoMessage() {}
 
 func (x *OpenFile_Path) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[37]
+	mi := &file_lib_record_record_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4249,7 +4408,7 @@ func (x *OpenFile_Path) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenFile_Path.ProtoReflect.Descriptor instead.
 func (*OpenFile_Path) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{29, 0}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{30, 0}
 }
 
 func (x *OpenFile_Path) GetFileId() uint64 {
@@ -4272,7 +4431,7 @@ type OpenFile_PipeEnd struct {
 
 func (x *OpenFile_PipeEnd) Reset() {
 	*x = OpenFile_PipeEnd{}
-	mi := &file_lib_record_record_proto_msgTypes[38]
+	mi := &file_lib_record_record_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4284,7 +4443,7 @@ func (x *OpenFile_PipeEnd) String() string {
 func (*OpenFile_PipeEnd) ProtoMessage() {}
 
 func (x *OpenFile_PipeEnd) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[38]
+	mi := &file_lib_record_record_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4297,7 +4456,7 @@ func (x *OpenFile_PipeEnd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenFile_PipeEnd.ProtoReflect.Descriptor instead.
 func (*OpenFile_PipeEnd) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{29, 1}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{30, 1}
 }
 
 func (x *OpenFile_PipeEnd) GetPipeId() uint64 {
@@ -4324,7 +4483,7 @@ type OpenFile_EventFd struct {
 
 func (x *OpenFile_EventFd) Reset() {
 	*x = OpenFile_EventFd{}
-	mi := &file_lib_record_record_proto_msgTypes[39]
+	mi := &file_lib_record_record_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4336,7 +4495,7 @@ func (x *OpenFile_EventFd) String() string {
 func (*OpenFile_EventFd) ProtoMessage() {}
 
 func (x *OpenFile_EventFd) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[39]
+	mi := &file_lib_record_record_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4349,7 +4508,7 @@ func (x *OpenFile_EventFd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenFile_EventFd.ProtoReflect.Descriptor instead.
 func (*OpenFile_EventFd) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{29, 2}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{30, 2}
 }
 
 func (x *OpenFile_EventFd) GetCount() uint64 {
@@ -4375,7 +4534,7 @@ type OpenFile_Epoll struct {
 
 func (x *OpenFile_Epoll) Reset() {
 	*x = OpenFile_Epoll{}
-	mi := &file_lib_record_record_proto_msgTypes[40]
+	mi := &file_lib_record_record_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4387,7 +4546,7 @@ func (x *OpenFile_Epoll) String() string {
 func (*OpenFile_Epoll) ProtoMessage() {}
 
 func (x *OpenFile_Epoll) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[40]
+	mi := &file_lib_record_record_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4400,7 +4559,7 @@ func (x *OpenFile_Epoll) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenFile_Epoll.ProtoReflect.Descriptor instead.
 func (*OpenFile_Epoll) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{29, 3}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{30, 3}
 }
 
 func (x *OpenFile_Epoll) GetTargets() []*OpenFile_Epoll_Target {
@@ -4423,7 +4582,7 @@ type OpenFile_TimerFd struct {
 
 func (x *OpenFile_TimerFd) Reset() {
 	*x = OpenFile_TimerFd{}
-	mi := &file_lib_record_record_proto_msgTypes[41]
+	mi := &file_lib_record_record_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4435,7 +4594,7 @@ func (x *OpenFile_TimerFd) String() string {
 func (*OpenFile_TimerFd) ProtoMessage() {}
 
 func (x *OpenFile_TimerFd) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[41]
+	mi := &file_lib_record_record_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4448,7 +4607,7 @@ func (x *OpenFile_TimerFd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenFile_TimerFd.ProtoReflect.Descriptor instead.
 func (*OpenFile_TimerFd) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{29, 4}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{30, 4}
 }
 
 func (x *OpenFile_TimerFd) GetClock() int32 {
@@ -4495,7 +4654,7 @@ type OpenFile_SignalFd struct {
 
 func (x *OpenFile_SignalFd) Reset() {
 	*x = OpenFile_SignalFd{}
-	mi := &file_lib_record_record_proto_msgTypes[42]
+	mi := &file_lib_record_record_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4507,7 +4666,7 @@ func (x *OpenFile_SignalFd) String() string {
 func (*OpenFile_SignalFd) ProtoMessage() {}
 
 func (x *OpenFile_SignalFd) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[42]
+	mi := &file_lib_record_record_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4520,7 +4679,7 @@ func (x *OpenFile_SignalFd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenFile_SignalFd.ProtoReflect.Descriptor instead.
 func (*OpenFile_SignalFd) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{29, 5}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{30, 5}
 }
 
 func (x *OpenFile_SignalFd) GetMask() uint64 {
@@ -4542,7 +4701,7 @@ type OpenFile_External struct {
 
 func (x *OpenFile_External) Reset() {
 	*x = OpenFile_External{}
-	mi := &file_lib_record_record_proto_msgTypes[43]
+	mi := &file_lib_record_record_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4554,7 +4713,7 @@ func (x *OpenFile_External) String() string {
 func (*OpenFile_External) ProtoMessage() {}
 
 func (x *OpenFile_External) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[43]
+	mi := &file_lib_record_record_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4567,7 +4726,7 @@ func (x *OpenFile_External) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenFile_External.ProtoReflect.Descriptor instead.
 func (*OpenFile_External) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{29, 6}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{30, 6}
 }
 
 func (x *OpenFile_External) GetStdio() uint32 {
@@ -4605,7 +4764,7 @@ type OpenFile_Epoll_Target struct {
 
 func (x *OpenFile_Epoll_Target) Reset() {
 	*x = OpenFile_Epoll_Target{}
-	mi := &file_lib_record_record_proto_msgTypes[44]
+	mi := &file_lib_record_record_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4617,7 +4776,7 @@ func (x *OpenFile_Epoll_Target) String() string {
 func (*OpenFile_Epoll_Target) ProtoMessage() {}
 
 func (x *OpenFile_Epoll_Target) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[44]
+	mi := &file_lib_record_record_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4630,7 +4789,7 @@ func (x *OpenFile_Epoll_Target) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenFile_Epoll_Target.ProtoReflect.Descriptor instead.
 func (*OpenFile_Epoll_Target) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{29, 3, 0}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{30, 3, 0}
 }
 
 func (x *OpenFile_Epoll_Target) GetFd() int32 {
@@ -4685,7 +4844,7 @@ type Pages_Run struct {
 
 func (x *Pages_Run) Reset() {
 	*x = Pages_Run{}
-	mi := &file_lib_record_record_proto_msgTypes[45]
+	mi := &file_lib_record_record_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4697,7 +4856,7 @@ func (x *Pages_Run) String() string {
 func (*Pages_Run) ProtoMessage() {}
 
 func (x *Pages_Run) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[45]
+	mi := &file_lib_record_record_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4710,7 +4869,7 @@ func (x *Pages_Run) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pages_Run.ProtoReflect.Descriptor instead.
 func (*Pages_Run) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{32, 0}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{33, 0}
 }
 
 func (x *Pages_Run) GetVaddr() uint64 {
@@ -5051,7 +5210,7 @@ const file_lib_record_record_proto_rawDesc = "" +
 	"\x04rdev\x18\n" +
 	" \x01(\x04R\x04rdev\x12\x10\n" +
 	"\x03uid\x18\v \x01(\rR\x03uid\x12\x10\n" +
-	"\x03gid\x18\f \x01(\rR\x03gid\"\xc4\x03\n" +
+	"\x03gid\x18\f \x01(\rR\x03gid\"\xeb\x04\n" +
 	"\x04Vdso\x12\x13\n" +
 	"\x05mm_id\x18\x01 \x01(\x04R\x04mmId\x12\x19\n" +
 	"\bbuild_id\x18\x02 \x01(\fR\abuildId\x12#\n" +
@@ -5059,7 +5218,14 @@ const file_lib_record_record_proto_rawDesc = "" +
 	"\x05areas\x18\x04 \x03(\v2\x0f.floe.Vdso.AreaR\x05areas\x12+\n" +
 	"\asymbols\x18\x05 \x03(\v2\x11.floe.Vdso.SymbolR\asymbols\x12\x14\n" +
 	"\x05image\x18\x06 \x01(\fR\x05image\x12\x18\n" +
-	"\aproxied\x18\a \x01(\bR\aproxied\x1aV\n" +
+	"\aproxied\x18\a \x01(\bR\aproxied\x12!\n" +
+	"\frandom_state\x18\b \x01(\rR\vrandomState\x12#\n" +
+	"\x04floe\x18\t \x03(\v2\x0f.floe.Vdso.SpanR\x04floe\x12-\n" +
+	"\tdroppable\x18\n" +
+	" \x03(\v2\x0f.floe.Vdso.SpanR\tdroppable\x1a.\n" +
+	"\x04Span\x12\x14\n" +
+	"\x05start\x18\x01 \x01(\x04R\x05start\x12\x10\n" +
+	"\x03end\x18\x02 \x01(\x04R\x03end\x1aV\n" +
 	"\x04Area\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05start\x18\x02 \x01(\x04R\x05start\x12\x10\n" +
@@ -5071,7 +5237,14 @@ const file_lib_record_record_proto_rawDesc = "" +
 	"\x06offset\x18\x03 \x01(\x04R\x06offset\x12\x12\n" +
 	"\x04size\x18\x04 \x01(\x04R\x04size\x12\x12\n" +
 	"\x04weak\x18\x05 \x01(\bR\x04weak\x12\x12\n" +
-	"\x04type\x18\x06 \x01(\rR\x04type\"g\n" +
+	"\x04type\x18\x06 \x01(\rR\x04type\"\xca\x01\n" +
+	"\bVdsoMark\x12\x18\n" +
+	"\aaddress\x18\x01 \x01(\x04R\aaddress\x12 \n" +
+	"\x05image\x18\x02 \x01(\v2\n" +
+	".floe.VdsoR\x05image\x12)\n" +
+	"\aruntime\x18\x03 \x03(\v2\x0f.floe.Vdso.AreaR\aruntime\x120\n" +
+	"\x14runtime_random_state\x18\x04 \x01(\rR\x12runtimeRandomState\x12%\n" +
+	"\x0ekernel_release\x18\x05 \x01(\tR\rkernelRelease\"g\n" +
 	"\x02Fs\x12\x13\n" +
 	"\x05fs_id\x18\x01 \x01(\x04R\x04fsId\x12\x19\n" +
 	"\bcwd_file\x18\x02 \x01(\x04R\acwdFile\x12\x1b\n" +
@@ -5175,7 +5348,7 @@ func file_lib_record_record_proto_rawDescGZIP() []byte {
 }
 
 var file_lib_record_record_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_lib_record_record_proto_msgTypes = make([]protoimpl.MessageInfo, 46)
+var file_lib_record_record_proto_msgTypes = make([]protoimpl.MessageInfo, 48)
 var file_lib_record_record_proto_goTypes = []any{
 	(Task_State)(0),               // 0: floe.Task.State
 	(Restart_Kind)(0),             // 1: floe.Restart.Kind
@@ -5209,25 +5382,27 @@ var file_lib_record_record_proto_goTypes = []any{
 	(*Vma)(nil),                   // 29: floe.Vma
 	(*File)(nil),                  // 30: floe.File
 	(*Vdso)(nil),                  // 31: floe.Vdso
-	(*Fs)(nil),                    // 32: floe.Fs
-	(*Fd)(nil),                    // 33: floe.Fd
-	(*OpenFile)(nil),              // 34: floe.OpenFile
-	(*Pipe)(nil),                  // 35: floe.Pipe
-	(*FileLock)(nil),              // 36: floe.FileLock
-	(*Pages)(nil),                 // 37: floe.Pages
-	(*Index_Kind)(nil),            // 38: floe.Index.Kind
-	(*Index_PageBlock)(nil),       // 39: floe.Index.PageBlock
-	(*Vdso_Area)(nil),             // 40: floe.Vdso.Area
-	(*Vdso_Symbol)(nil),           // 41: floe.Vdso.Symbol
-	(*OpenFile_Path)(nil),         // 42: floe.OpenFile.Path
-	(*OpenFile_PipeEnd)(nil),      // 43: floe.OpenFile.PipeEnd
-	(*OpenFile_EventFd)(nil),      // 44: floe.OpenFile.EventFd
-	(*OpenFile_Epoll)(nil),        // 45: floe.OpenFile.Epoll
-	(*OpenFile_TimerFd)(nil),      // 46: floe.OpenFile.TimerFd
-	(*OpenFile_SignalFd)(nil),     // 47: floe.OpenFile.SignalFd
-	(*OpenFile_External)(nil),     // 48: floe.OpenFile.External
-	(*OpenFile_Epoll_Target)(nil), // 49: floe.OpenFile.Epoll.Target
-	(*Pages_Run)(nil),             // 50: floe.Pages.Run
+	(*VdsoMark)(nil),              // 32: floe.VdsoMark
+	(*Fs)(nil),                    // 33: floe.Fs
+	(*Fd)(nil),                    // 34: floe.Fd
+	(*OpenFile)(nil),              // 35: floe.OpenFile
+	(*Pipe)(nil),                  // 36: floe.Pipe
+	(*FileLock)(nil),              // 37: floe.FileLock
+	(*Pages)(nil),                 // 38: floe.Pages
+	(*Index_Kind)(nil),            // 39: floe.Index.Kind
+	(*Index_PageBlock)(nil),       // 40: floe.Index.PageBlock
+	(*Vdso_Span)(nil),             // 41: floe.Vdso.Span
+	(*Vdso_Area)(nil),             // 42: floe.Vdso.Area
+	(*Vdso_Symbol)(nil),           // 43: floe.Vdso.Symbol
+	(*OpenFile_Path)(nil),         // 44: floe.OpenFile.Path
+	(*OpenFile_PipeEnd)(nil),      // 45: floe.OpenFile.PipeEnd
+	(*OpenFile_EventFd)(nil),      // 46: floe.OpenFile.EventFd
+	(*OpenFile_Epoll)(nil),        // 47: floe.OpenFile.Epoll
+	(*OpenFile_TimerFd)(nil),      // 48: floe.OpenFile.TimerFd
+	(*OpenFile_SignalFd)(nil),     // 49: floe.OpenFile.SignalFd
+	(*OpenFile_External)(nil),     // 50: floe.OpenFile.External
+	(*OpenFile_Epoll_Target)(nil), // 51: floe.OpenFile.Epoll.Target
+	(*Pages_Run)(nil),             // 52: floe.Pages.Run
 }
 var file_lib_record_record_proto_depIdxs = []int32{
 	6,  // 0: floe.Record.header:type_name -> floe.Header
@@ -5241,18 +5416,18 @@ var file_lib_record_record_proto_depIdxs = []int32{
 	29, // 8: floe.Record.vma:type_name -> floe.Vma
 	30, // 9: floe.Record.file:type_name -> floe.File
 	31, // 10: floe.Record.vdso:type_name -> floe.Vdso
-	32, // 11: floe.Record.fs:type_name -> floe.Fs
-	33, // 12: floe.Record.fd:type_name -> floe.Fd
-	34, // 13: floe.Record.open_file:type_name -> floe.OpenFile
-	35, // 14: floe.Record.pipe:type_name -> floe.Pipe
-	36, // 15: floe.Record.file_lock:type_name -> floe.FileLock
-	37, // 16: floe.Record.pages:type_name -> floe.Pages
+	33, // 11: floe.Record.fs:type_name -> floe.Fs
+	34, // 12: floe.Record.fd:type_name -> floe.Fd
+	35, // 13: floe.Record.open_file:type_name -> floe.OpenFile
+	36, // 14: floe.Record.pipe:type_name -> floe.Pipe
+	37, // 15: floe.Record.file_lock:type_name -> floe.FileLock
+	38, // 16: floe.Record.pages:type_name -> floe.Pages
 	7,  // 17: floe.Header.clocks:type_name -> floe.Clocks
 	8,  // 18: floe.Header.cpu:type_name -> floe.Cpu
 	10, // 19: floe.Header.lease:type_name -> floe.Lease
 	9,  // 20: floe.Cpu.xsave:type_name -> floe.XsaveComponent
-	38, // 21: floe.Index.kinds:type_name -> floe.Index.Kind
-	39, // 22: floe.Index.blocks:type_name -> floe.Index.PageBlock
+	39, // 21: floe.Index.kinds:type_name -> floe.Index.Kind
+	40, // 22: floe.Index.blocks:type_name -> floe.Index.PageBlock
 	0,  // 23: floe.Task.state:type_name -> floe.Task.State
 	16, // 24: floe.Task.limits:type_name -> floe.Limit
 	17, // 25: floe.Task.actions:type_name -> floe.SigAction
@@ -5268,24 +5443,28 @@ var file_lib_record_record_proto_depIdxs = []int32{
 	27, // 35: floe.Thread.sched:type_name -> floe.Sched
 	1,  // 36: floe.Restart.kind:type_name -> floe.Restart.Kind
 	2,  // 37: floe.Vma.kind:type_name -> floe.Vma.Kind
-	40, // 38: floe.Vdso.areas:type_name -> floe.Vdso.Area
-	41, // 39: floe.Vdso.symbols:type_name -> floe.Vdso.Symbol
-	42, // 40: floe.OpenFile.path:type_name -> floe.OpenFile.Path
-	43, // 41: floe.OpenFile.pipe:type_name -> floe.OpenFile.PipeEnd
-	44, // 42: floe.OpenFile.eventfd:type_name -> floe.OpenFile.EventFd
-	45, // 43: floe.OpenFile.epoll:type_name -> floe.OpenFile.Epoll
-	46, // 44: floe.OpenFile.timerfd:type_name -> floe.OpenFile.TimerFd
-	47, // 45: floe.OpenFile.signalfd:type_name -> floe.OpenFile.SignalFd
-	48, // 46: floe.OpenFile.external:type_name -> floe.OpenFile.External
-	3,  // 47: floe.FileLock.kind:type_name -> floe.FileLock.Kind
-	50, // 48: floe.Pages.runs:type_name -> floe.Pages.Run
-	4,  // 49: floe.Pages.encoding:type_name -> floe.Pages.Encoding
-	49, // 50: floe.OpenFile.Epoll.targets:type_name -> floe.OpenFile.Epoll.Target
-	51, // [51:51] is the sub-list for method output_type
-	51, // [51:51] is the sub-list for method input_type
-	51, // [51:51] is the sub-list for extension type_name
-	51, // [51:51] is the sub-list for extension extendee
-	0,  // [0:51] is the sub-list for field type_name
+	42, // 38: floe.Vdso.areas:type_name -> floe.Vdso.Area
+	43, // 39: floe.Vdso.symbols:type_name -> floe.Vdso.Symbol
+	41, // 40: floe.Vdso.floe:type_name -> floe.Vdso.Span
+	41, // 41: floe.Vdso.droppable:type_name -> floe.Vdso.Span
+	31, // 42: floe.VdsoMark.image:type_name -> floe.Vdso
+	42, // 43: floe.VdsoMark.runtime:type_name -> floe.Vdso.Area
+	44, // 44: floe.OpenFile.path:type_name -> floe.OpenFile.Path
+	45, // 45: floe.OpenFile.pipe:type_name -> floe.OpenFile.PipeEnd
+	46, // 46: floe.OpenFile.eventfd:type_name -> floe.OpenFile.EventFd
+	47, // 47: floe.OpenFile.epoll:type_name -> floe.OpenFile.Epoll
+	48, // 48: floe.OpenFile.timerfd:type_name -> floe.OpenFile.TimerFd
+	49, // 49: floe.OpenFile.signalfd:type_name -> floe.OpenFile.SignalFd
+	50, // 50: floe.OpenFile.external:type_name -> floe.OpenFile.External
+	3,  // 51: floe.FileLock.kind:type_name -> floe.FileLock.Kind
+	52, // 52: floe.Pages.runs:type_name -> floe.Pages.Run
+	4,  // 53: floe.Pages.encoding:type_name -> floe.Pages.Encoding
+	51, // 54: floe.OpenFile.Epoll.targets:type_name -> floe.OpenFile.Epoll.Target
+	55, // [55:55] is the sub-list for method output_type
+	55, // [55:55] is the sub-list for method input_type
+	55, // [55:55] is the sub-list for extension type_name
+	55, // [55:55] is the sub-list for extension extendee
+	0,  // [0:55] is the sub-list for field type_name
 }
 
 func init() { file_lib_record_record_proto_init() }
@@ -5312,7 +5491,7 @@ func file_lib_record_record_proto_init() {
 		(*Record_FileLock)(nil),
 		(*Record_Pages)(nil),
 	}
-	file_lib_record_record_proto_msgTypes[29].OneofWrappers = []any{
+	file_lib_record_record_proto_msgTypes[30].OneofWrappers = []any{
 		(*OpenFile_Path_)(nil),
 		(*OpenFile_Pipe)(nil),
 		(*OpenFile_Eventfd)(nil),
@@ -5327,7 +5506,7 @@ func file_lib_record_record_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lib_record_record_proto_rawDesc), len(file_lib_record_record_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   46,
+			NumMessages:   48,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

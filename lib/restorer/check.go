@@ -20,6 +20,8 @@ type self struct {
 	limits   []*record.Limit
 	bounding uint64 // capabilities
 	canRaise bool   // CAP_SYS_RESOURCE
+
+	droppable bool // the kernel has MAP_DROPPABLE
 }
 
 func readSelf() (self, error) {
@@ -43,6 +45,10 @@ func readSelf() (self, error) {
 	}
 	s.bounding = caps("CapBnd")
 	s.canRaise = caps("CapEff")>>unix.CAP_SYS_RESOURCE&1 != 0
+	if b, err := unix.Mmap(-1, 0, os.Getpagesize(), unix.PROT_READ, unix.MAP_ANONYMOUS|unix.MAP_DROPPABLE); err == nil {
+		s.droppable = true
+		_ = unix.Munmap(b)
+	}
 	return s, nil
 }
 
@@ -78,12 +84,7 @@ func (r *Restorer) check() error {
 			}
 		}
 	}
-	for _, v := range r.im.Vdsos {
-		if err := checkVDSO(v); err != nil {
-			return err
-		}
-	}
-	return nil
+	return r.checkVDSOs()
 }
 
 func (r *Restorer) checkTask(t *record.Task) error {

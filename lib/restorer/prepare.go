@@ -57,8 +57,8 @@ func (r *Restorer) prepare(p *tracer.Ptrace) error {
 		if _, err := r.arena.Run(p, tid, calls); err != nil {
 			return err
 		}
-		if v := r.im.Vdsos[t.MmId]; r.shares.OwnsMM(t) && v != nil && len(v.Areas) > 0 {
-			return verifyVDSO(t.Pid, v)
+		if r.shares.OwnsMM(t) {
+			return r.fillVDSO(t)
 		}
 		return nil
 	})
@@ -70,7 +70,11 @@ func (r *Restorer) planMemory(t *record.Task) (*plan.AddressSpace, error) {
 		return nil, fmt.Errorf("its memory map is not in the image")
 	}
 	arena := plan.Span{Start: r.arena.Base, End: r.arena.End()}
-	return plan.Memory(mm, r.im.Vmas[t.MmId], r.im.Vdsos[t.MmId], arena, r.fds)
+	v, err := r.planVDSO(t.MmId, arena)
+	if err != nil {
+		return nil, err
+	}
+	return plan.Memory(mm, r.im.Vmas[t.MmId], plan.Target{Arena: arena, VDSO: v, Droppable: r.own.droppable, FDs: r.fds})
 }
 
 // watches lists what the epolls of a descriptor table watch.

@@ -18,6 +18,7 @@ import (
 // Options of a restore.
 type Options struct {
 	ForceFiles bool // open files that have changed since
+	VDSO       VDSOMode
 	// StdinIsImage: the image comes on descriptor 0, so a tree that reads its
 	// caller's terminal gets /dev/tty.
 	StdinIsImage bool
@@ -44,6 +45,8 @@ type Restorer struct {
 	seed    *inject.Seed
 	mms     map[uint64]*plan.AddressSpace
 	made    []tracer.TID // processes, in the order of their making
+	kernel  kernelVDSO
+	vdsos   map[uint64]*imageVDSO // by mm_id
 	finals  map[int32]*inject.Final
 	threads map[int32][]*record.Thread // by pid, the leader first
 }

@@ -36,6 +36,11 @@ func (r *Restorer) placeArena() error {
 			used = append(used, plan.Span{Start: v.Start, End: v.End})
 		}
 	}
+	for _, v := range r.im.Vdsos {
+		for _, a := range v.Areas {
+			used = append(used, plan.Span{Start: a.Start, End: a.End})
+		}
+	}
 	size := inject.Size(r.frameBytes())
 	base, err := plan.Hole(used, size)
 	if err != nil {

@@ -11,6 +11,9 @@ type Mapping struct {
 	Start, End uint64
 	Name       string
 	File       bool // a file is behind it: the name is a path
+	Shared     bool
+	Prot       uint32 // PROT_*
+	Wiped      bool   // on fork; maps does not tell
 }
 
 // Area is one mapping of the vDSO: the code, or data of the kernel's.

@@ -16,10 +16,11 @@ const (
 	None                     // it has none
 	Foreign                  // not this kernel's
 	Changed                  // this kernel's, and somebody wrote into it
+	ByProxy                  // another kernel's, led to this one's: see FindProxy
 )
 
 func (k StateKind) String() string {
-	return [...]string{"native", "moved", "not whole", "none", "not this kernel's", "changed"}[k]
+	return [...]string{"native", "moved", "not whole", "none", "not this kernel's", "changed", "proxied"}[k]
 }
 
 // State is what a process's vDSO is, and why.

@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
+	"slices"
+
+	"golang.org/x/sys/unix"
 
 	"floe/lib/procfs"
 	"floe/lib/record"
@@ -12,35 +14,53 @@ import (
 
 // ReadAreas finds a process's vDSO areas in its maps or smaps.
 func ReadAreas(maps io.Reader) ([]Area, error) {
+	ms, err := readMappings(maps)
+	return FindAreas(ms), err
+}
+
+func readMappings(maps io.Reader) ([]Mapping, error) {
 	list, err := procfs.ParseMappings(maps)
 	if err != nil {
 		return nil, err
 	}
-	var ms []Mapping
+	ms := make([]Mapping, 0, len(list))
 	for _, m := range list {
-		if strings.HasPrefix(m.Name, "[") {
-			ms = append(ms, Mapping{m.Start, m.End, m.Name, m.Inode != 0})
+		v := Mapping{Start: m.Start, End: m.End, Name: m.Name, File: m.HasFile(), Shared: m.Shared, Wiped: slices.Contains(m.VmFlags, "wf")}
+		for bit, on := range map[uint32]bool{unix.PROT_READ: m.Read, unix.PROT_WRITE: m.Write, unix.PROT_EXEC: m.Exec} {
+			if on {
+				v.Prot |= bit
+			}
 		}
+		ms = append(ms, v)
 	}
-	return FindAreas(ms), nil
+	return ms, nil
 }
 
-// FromVmas finds the areas among an address space's mappings. A mapping of the
+// FromVmas is an address space's mappings, with its areas. A mapping of the
 // kernel's that is none of them is an error: nobody could bring it back.
-func FromVmas(vmas []*record.Vma) ([]Area, error) {
-	var ms []Mapping
+func FromVmas(vmas []*record.Vma) ([]Mapping, []Area, error) {
+	ms := make([]Mapping, 0, len(vmas))
 	for _, v := range vmas {
-		if v.Kind == record.Vma_SPECIAL {
-			ms = append(ms, Mapping{v.Start, v.End, v.Name, false})
+		m := Mapping{Start: v.Start, End: v.End, Name: v.Name, Prot: v.Prot, Wiped: slices.Contains(v.Flags, "wf")}
+		switch v.Kind {
+		case record.Vma_SPECIAL, record.Vma_ANON_PRIVATE:
+		case record.Vma_ANON_SHARED:
+			m.Shared = true
+		default:
+			m.File = true
 		}
+		if v.Kind != record.Vma_SPECIAL && special(m) {
+			m.Name = "" // the heap's, the stack's
+		}
+		ms = append(ms, m)
 	}
 	areas := FindAreas(ms)
 	for _, v := range vmas {
 		if v.Kind == record.Vma_SPECIAL && !within(v, areas) {
-			return nil, fmt.Errorf("a mapping of the kernel's own, %s at %x-%x, is no part of the vDSO; it can't be saved", v.Name, v.Start, v.End)
+			return nil, nil, fmt.Errorf("a mapping of the kernel's own, %s at %x-%x, is no part of the vDSO; it can't be saved", v.Name, v.Start, v.End)
 		}
 	}
-	return areas, nil
+	return ms, areas, nil
 }
 
 func within(v *record.Vma, areas []Area) bool {
@@ -52,19 +72,33 @@ func within(v *record.Vma, areas []Area) bool {
 	return false
 }
 
+// OpenProcess looks at a process. pid is as /proc has it: "self", too.
+func OpenProcess(pid string) (p Process, areas []Area, done func(), err error) {
+	f, err := os.Open("/proc/" + pid + "/maps")
+	if err != nil {
+		return p, nil, nil, err
+	}
+	defer f.Close()
+	if p.Mappings, err = readMappings(f); err != nil {
+		return p, nil, nil, err
+	}
+	mem, err := os.Open("/proc/" + pid + "/mem")
+	if err != nil {
+		return p, nil, nil, err
+	}
+	p.Memory = mem
+	return p, FindAreas(p.Mappings), func() { mem.Close() }, nil
+}
+
 // Read reads a process's areas and the bytes of its vDSO, nil without one. pid
 // is as /proc has it: "self", too.
 func Read(pid string) ([]Area, []byte, error) {
-	f, err := os.Open("/proc/" + pid + "/maps")
+	p, areas, done, err := OpenProcess(pid)
 	if err != nil {
 		return nil, nil, err
 	}
-	defer f.Close()
-	areas, err := ReadAreas(f)
-	if err != nil {
-		return nil, nil, err
-	}
-	b, err := ReadCode("/proc/"+pid+"/mem", areas)
+	defer done()
+	b, err := ReadCode(p.Memory, areas)
 	return areas, b, err
 }
 
@@ -72,8 +106,8 @@ func Read(pid string) ([]Area, []byte, error) {
 // kernel that we run on.
 func Own() ([]Area, []byte, error) { return Read("self") }
 
-// ReadCode reads the code area through a process's mem file; nil without one.
-func ReadCode(mem string, areas []Area) ([]byte, error) {
+// ReadCode reads the code area from a process's memory; nil without one.
+func ReadCode(mem io.ReaderAt, areas []Area) ([]byte, error) {
 	code, ok, err := Code(areas)
 	if err != nil || !ok {
 		return nil, err
@@ -81,13 +115,8 @@ func ReadCode(mem string, areas []Area) ([]byte, error) {
 	if code.Size() > maxCode {
 		return nil, fmt.Errorf("vdso: it has %d bytes; %d are a lot", code.Size(), maxCode)
 	}
-	f, err := os.Open(mem)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
 	b := make([]byte, code.Size())
-	if _, err := f.ReadAt(b, int64(code.Start)); err != nil {
+	if _, err := mem.ReadAt(b, int64(code.Start)); err != nil {
 		return nil, fmt.Errorf("vdso: %w", err)
 	}
 	return b, nil

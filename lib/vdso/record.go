@@ -2,7 +2,9 @@ package vdso
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
+	"slices"
 
 	"floe/lib/record"
 )
@@ -27,6 +29,32 @@ func Record(mmID uint64, areas []Area, code []byte) (*record.Vdso, error) {
 		v.Symbols = append(v.Symbols, &record.Vdso_Symbol{Name: s.Name, Version: s.Version, Offset: s.Offset, Size: s.Size, Weak: s.Weak, Type: uint32(s.Type)})
 	}
 	return v, nil
+}
+
+// Record makes the record of an address space with a proxy: the image's vDSO,
+// as if the process still had it.
+func (p *Proxied) Record(mmID uint64) (*record.Vdso, error) {
+	v, err := Record(mmID, p.Image.Areas, p.Image.Image.code)
+	if err != nil {
+		return nil, err
+	}
+	v.Proxied, v.RandomState = true, p.Random.Image
+	v.Floe, v.Droppable = recordSpans(p.Floe()), recordSpans(p.Droppable)
+	return v, nil
+}
+
+// recordSpans are ranges in order, those that touch as one.
+func recordSpans(list []Span) []*record.Vdso_Span {
+	list = slices.SortedFunc(slices.Values(list), func(a, b Span) int { return cmp.Compare(a.Start, b.Start) })
+	var out []*record.Vdso_Span
+	for _, s := range list {
+		if n := len(out); n > 0 && out[n-1].End == s.Start {
+			out[n-1].End = s.End
+			continue
+		}
+		out = append(out, &record.Vdso_Span{Start: s.Start, End: s.End})
+	}
+	return out
 }
 
 // FromRecord is what a record says, checked: an image is not to be trusted. What
