@@ -87,7 +87,10 @@ func (t *Tree) attempt(ctx context.Context, p *tracer.Ptrace) error {
 			return err
 		}
 		if len(inside) == 0 {
-			return t.check()
+			if err := t.check(); err != nil {
+				return err
+			}
+			return t.handlers(p)
 		}
 		if err := t.stepOut(ctx, p, inside); err != nil {
 			return err

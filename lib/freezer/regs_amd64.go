@@ -177,3 +177,6 @@ func programCounter(p *tracer.Ptrace, tid tracer.TID) (tracer.Addr, error) {
 	g, err := p.GetRegs(tid)
 	return tracer.Addr(g.Rip), err
 }
+
+// programCounterOf is where a thread with these registers stands.
+func programCounterOf(r *tracer.Regs) uint64 { return r.Rip }

@@ -200,7 +200,7 @@ func allStopped(tree *Tree, im *image.Image) error {
 	}
 	for _, proc := range tree.Procs {
 		for _, th := range proc.Threads {
-			if rip := im.Threads[int32(th.TID)].Regs.Rip; rip >= uint64(proc.vdso[0]) && rip < uint64(proc.vdso[1]) {
+			if rip := im.Threads[int32(th.TID)].Regs.Rip; proc.inVDSO(rip) {
 				return fmt.Errorf("thread %d stands in the vDSO", th.TID)
 			}
 		}

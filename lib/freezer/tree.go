@@ -5,6 +5,7 @@ import (
 
 	"floe/lib/procfs"
 	"floe/lib/tracer"
+	"floe/lib/vdso"
 )
 
 // Tree is a frozen process tree.
@@ -18,6 +19,7 @@ type Tree struct {
 	begin   time.Time // of the freezing
 	lastPID int       // that was given out before it
 	stall   time.Duration
+	kernel  *vdso.VDSO // what this kernel gives, once it is needed
 }
 
 // Process is one of its processes.
@@ -28,7 +30,7 @@ type Process struct {
 	Stat    *procfs.Stat // as it is frozen
 	Parent  *Process     // nil for the root
 
-	vdso [2]tracer.Addr // its code, once it has been looked up
+	vdso []vdso.Span // code, its kernel's and a proxy's, once it has been looked up
 }
 
 // Thread is one thread of a process.

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"floe/lib/inject"
 	"floe/lib/procfs"
 	"floe/lib/tracer"
+	"floe/lib/vdso"
 )
 
 // insideVDSO lists the threads that stand in their vDSO: in code that belongs
@@ -27,21 +29,76 @@ func (t *Tree) insideVDSO(p *tracer.Ptrace) ([]*Thread, error) {
 			if err != nil {
 				return nil, err
 			}
-			if proc.vdso[1] == 0 {
-				start, end, err := inject.VDSO(tracer.TID(proc.PID))
-				if err != nil && dead(proc.PID) {
-					return nil, errAgain // it ended while the tree was being frozen
-				} else if err != nil {
-					return nil, fmt.Errorf("task %d (%s): %w", proc.PID, comm(th.TID), err)
+			if proc.vdso == nil {
+				if err := t.findVDSO(proc, th); err != nil {
+					return nil, err
 				}
-				proc.vdso = [2]tracer.Addr{start, end}
 			}
-			if pc >= proc.vdso[0] && pc < proc.vdso[1] {
+			if proc.inVDSO(uint64(pc)) {
 				inside = append(inside, th)
 			}
 		}
 	}
 	return inside, nil
+}
+
+// findVDSO finds all code of vDSOs that a process has: the kernel's, and what
+// leads to it in a process with a proxy.
+func (t *Tree) findVDSO(proc *Process, th *Thread) error {
+	if start, end, ok := inject.NativeVDSO(tracer.TID(proc.PID)); ok {
+		proc.vdso = []vdso.Span{{Start: uint64(start), End: uint64(end)}}
+		return nil
+	}
+	code, err := t.codeOf(proc.PID)
+	if err != nil && dead(proc.PID) {
+		return errAgain // it ended while the tree was being frozen
+	} else if err != nil {
+		return fmt.Errorf("task %d (%s): %w", proc.PID, comm(th.TID), err)
+	}
+	proc.vdso = code
+	return nil
+}
+
+func (t *Tree) codeOf(pid int) ([]vdso.Span, error) {
+	p, areas, done, err := vdso.OpenProcess(strconv.Itoa(pid))
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	code, ok, err := vdso.Code(areas)
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, fmt.Errorf("it has no vDSO, and so no room for floe's code: it can't be checkpointed")
+	}
+	spans := []vdso.Span{{Start: code.Start, End: code.End}}
+	if t.kernel == nil {
+		here, err := vdso.Here()
+		if err != nil {
+			return nil, err
+		}
+		t.kernel = &here
+	}
+	proxy, _, err := vdso.FindProxy(p, areas, *t.kernel)
+	if err != nil {
+		return nil, err
+	}
+	if proxy != nil {
+		code, _, _ := vdso.Code(proxy.Image.Areas)
+		spans = append(spans, vdso.Span{Start: code.Start, End: code.End})
+	}
+	return spans, nil
+}
+
+// inVDSO tells whether an address is in the code of a vDSO.
+func (p *Process) inVDSO(pc uint64) bool {
+	for _, s := range p.vdso {
+		if pc >= s.Start && pc < s.End {
+			return true
+		}
+	}
+	return false
 }
 
 // dead tells whether a process has ended: it has no memory then.
@@ -65,7 +122,7 @@ func (t *Tree) stepOut(ctx context.Context, p *tracer.Ptrace, list []*Thread) er
 		if err := p.Cont(th.TID, 0); err != nil {
 			return err
 		}
-		th.stopped, th.Proc.vdso = false, [2]tracer.Addr{}
+		th.stopped, th.Proc.vdso = false, nil
 	}
 	time.Sleep(nudge)
 	for _, th := range list {

@@ -44,7 +44,7 @@ func findTail(pid tracer.TID, mem *tracer.Mem) (at tracer.Addr, left bool, err e
 
 // VDSO is where a process has the code of its vDSO.
 func VDSO(pid tracer.TID) (start, end tracer.Addr, err error) {
-	if start, end, ok := vdsoFromAuxv(pid); ok {
+	if start, end, ok := NativeVDSO(pid); ok {
 		return start, end, nil
 	}
 	maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", pid))
@@ -66,10 +66,11 @@ func VDSO(pid tracer.TID) (start, end tracer.Addr, err error) {
 	return tracer.Addr(lo), tracer.Addr(hi), err
 }
 
-// vdsoFromAuxv asks the kernel for the mapping at AT_SYSINFO_EHDR: a process
-// may have very many. ok is false on a kernel that can't be asked (before
-// 6.11), and for a process that has moved its vDSO.
-func vdsoFromAuxv(pid tracer.TID) (start, end tracer.Addr, ok bool) {
+// NativeVDSO asks the kernel for the mapping at AT_SYSINFO_EHDR, where it put the
+// vDSO: a process may have very many mappings. ok is false on a kernel that
+// can't be asked (before 6.11), and for a process that has moved its vDSO, or
+// has a proxy.
+func NativeVDSO(pid tracer.TID) (start, end tracer.Addr, ok bool) {
 	const atSysinfoEhdr, pair = 33, 16
 	auxv, err := os.ReadFile(fmt.Sprintf("/proc/%d/auxv", pid))
 	if err != nil {
