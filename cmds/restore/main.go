@@ -2,7 +2,7 @@
 //
 // # Synopsis
 //
-//	restore [-d] [--pidfile FILE] [--force-files] [--vdso MODE] [IMAGE]
+//	restore [-d] [--pidfile FILE] [--force-files] [--vdso MODE] [--clocks HOW] [IMAGE]
 //
 // # Description
 //
@@ -27,6 +27,10 @@
 // this kernel's function of that name, or to the system call: a proxy. --vdso
 // inplace refuses a proxy, --vdso proxy makes one in any case; vdsoprobe
 // --compare tells beforehand.
+//
+// CLOCK_MONOTONIC and CLOCK_BOOTTIME of the tree go on from where they stood:
+// restored on another boot it gets a time namespace. On the same boot the
+// clocks have gone on anyway. --clocks host gives the tree this boot's clocks.
 //
 // Process ids must be free. A pid that is taken is named, with its holder; a
 // pid namespace of its own gives a tree any ids:
@@ -64,6 +68,7 @@ type flags struct {
 	Pidfile    string `placeholder:"FILE" help:"Write the root task's pid to FILE once the tree runs."`
 	ForceFiles bool   `help:"Open files that have changed since the checkpoint, instead of refusing."`
 	VDSO       string `name:"vdso" enum:"auto,inplace,proxy" default:"auto" placeholder:"MODE" help:"How processes get their vDSO: auto, inplace, or proxy."`
+	Clocks     string `enum:"continue,host" default:"continue" placeholder:"HOW" help:"Monotonic clocks: continue, or host's."`
 	Image      string `arg:"" optional:"" help:"The image; standard input without it."`
 }
 
@@ -78,6 +83,6 @@ func main() {
 			}
 			in = file
 		}
-		return run(ctx, in, log, options{Detach: f.Detach, Pidfile: f.Pidfile, ForceFiles: f.ForceFiles, VDSO: f.VDSO})
+		return run(ctx, in, log, options{Detach: f.Detach, Pidfile: f.Pidfile, ForceFiles: f.ForceFiles, VDSO: f.VDSO, HostClocks: f.Clocks == "host"})
 	})
 }

@@ -20,6 +20,7 @@ type options struct {
 	Pidfile    string
 	ForceFiles bool
 	VDSO       string
+	HostClocks bool
 }
 
 // run reads an image from in, brings its tree back and, unless opt.Detach,
@@ -38,7 +39,7 @@ func run(ctx context.Context, in *os.File, log *cli.Logger, opt options) error {
 		defer fg.close()
 	}
 	ropt := restorer.Options{
-		ForceFiles: opt.ForceFiles, VDSO: restorer.VDSOMode(opt.VDSO), StdinIsImage: in.Fd() == 0,
+		ForceFiles: opt.ForceFiles, VDSO: restorer.VDSOMode(opt.VDSO), HostClocks: opt.HostClocks, StdinIsImage: in.Fd() == 0,
 		Warnf: log.Warnf, Verbosef: log.Verbosef,
 	}
 	progress := log.Progress("restore", src.size())

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"floe/lib/clocks"
 	"floe/lib/record"
 )
 
@@ -46,7 +47,11 @@ func CollectTree(t *Tree) error {
 		pipes: map[object]*pipeObject{}, pidfds: map[int32]int{}}
 	defer c.close()
 	if c.clock == nil {
-		c.clock = clocksNow()
+		now, err := clocks.Now()
+		if err != nil {
+			return err
+		}
+		c.clock = now
 	}
 	for _, step := range []func() error{
 		func() error { return c.gather(t.Tasks) },
@@ -158,21 +163,6 @@ func (c *collector) close() {
 	for _, fd := range c.pidfds {
 		unix.Close(fd)
 	}
-}
-
-func clocksNow() *record.Clocks {
-	return &record.Clocks{
-		RealtimeNs:  clockNow(unix.CLOCK_REALTIME),
-		MonotonicNs: clockNow(unix.CLOCK_MONOTONIC),
-		BoottimeNs:  clockNow(unix.CLOCK_BOOTTIME),
-	}
-}
-
-// clockNow reads a clock; nanoseconds.
-func clockNow(id int32) int64 {
-	var ts unix.Timespec
-	_ = unix.ClockGettime(id, &ts) // fails for no clock that exists
-	return ts.Nano()
 }
 
 // noteTask is note for a refusal that is not about a descriptor.

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"floe/lib/clocks"
 	"floe/lib/record"
 )
 
@@ -36,7 +37,11 @@ func (timerFD) describe(c *collector, d *desc) error {
 		}
 	}
 	if t.ValueNs != 0 {
-		passed := clockOf(clocksNow(), t.Clock) - clockOf(c.clock, t.Clock)
+		now, err := clocks.Now()
+		if err != nil {
+			return err
+		}
+		passed := clockOf(now, t.Clock) - clockOf(c.clock, t.Clock)
 		t.ValueNs = uint64(max(int64(t.ValueNs)+passed, 1))
 	}
 	d.rec.Object = &record.OpenFile_Timerfd{Timerfd: t}
@@ -124,7 +129,11 @@ func (timerFD) open(s *Set, o *record.OpenFile) (int, error) {
 func (s *Set) setTimer(fd int, t *record.OpenFile_TimerFd) error {
 	value := int64(min(t.ValueNs, math.MaxInt64/2))
 	if value != 0 && t.SettimeFlags&unix.TFD_TIMER_ABSTIME != 0 {
-		value = max(value+clockOf(s.clocksFor(t), t.Clock), 1)
+		from, err := s.clocksFor(t)
+		if err != nil {
+			return err
+		}
+		value = max(value+clockOf(from, t.Clock), 1)
 	}
 	it := unix.ItimerSpec{Value: unix.NsecToTimespec(value), Interval: unix.NsecToTimespec(int64(min(t.IntervalNs, math.MaxInt64/2)))}
 	if err := unix.TimerfdSettime(fd, int(t.SettimeFlags), &it, nil); err != nil {
@@ -140,12 +149,21 @@ func (s *Set) setTimer(fd int, t *record.OpenFile_TimerFd) error {
 }
 
 // clocksFor is the clocks that what is left of an absolute timer is added to.
-func (s *Set) clocksFor(t *record.OpenFile_TimerFd) *record.Clocks {
+// It is in the time namespace of this process, as timerfd_settime(2) takes it.
+func (s *Set) clocksFor(t *record.OpenFile_TimerFd) (*record.Clocks, error) {
 	realtime := t.Clock == unix.CLOCK_REALTIME || t.Clock == unix.CLOCK_REALTIME_ALARM
-	if c := s.im.Header.GetClocks(); c != nil && t.IntervalNs == 0 && (realtime || s.sameBoot) {
-		return c
+	c := s.im.Header.GetClocks()
+	if c == nil || t.IntervalNs != 0 || !realtime && !s.sameBoot {
+		var err error
+		if c, err = clocks.Now(); err != nil {
+			return nil, err
+		}
 	}
-	return clocksNow()
+	own, err := clocks.Own()
+	if err != nil {
+		return nil, err
+	}
+	return &record.Clocks{RealtimeNs: c.RealtimeNs, MonotonicNs: c.MonotonicNs + own.Monotonic, BoottimeNs: c.BoottimeNs + own.Boottime}, nil
 }
 
 func (timerFD) finish(_ *Set, o *record.OpenFile, fd int) error { return setStatus(fd, o.Flags) }

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"floe/lib/clocks"
 	"floe/lib/image"
 	"floe/lib/kabi"
 	"floe/lib/record"
@@ -169,7 +170,11 @@ func collect(t testing.TB, tasks []*record.Task) (*image.Image, error) {
 	im := image.New()
 	add := func(rec *record.Record, payload []byte) error { return im.Add(rec, payload) }
 	boot, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	head := &record.Header{BootId: strings.TrimSpace(string(boot)), Clocks: clocksNow()}
+	now, err := clocks.Now()
+	if err != nil {
+		t.Fatal(err)
+	}
+	head := &record.Header{BootId: strings.TrimSpace(string(boot)), Clocks: now}
 	if err := add(&record.Record{Body: &record.Record_Header{Header: head}}, nil); err != nil {
 		t.Fatal(err)
 	}

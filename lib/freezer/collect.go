@@ -22,6 +22,7 @@ type collector struct {
 	p                      *tracer.Ptrace
 	mm, files, fs, sighand numbering
 	emit                   func(*record.Record) error
+	time                   uint64 // time namespace of the root
 }
 
 // Collect gives a record of every task and thread of the tree to emit.
@@ -78,6 +79,11 @@ func (c *collector) process(t *Tree, proc *Process) error {
 func (c *collector) outside(proc *Process, status *procfs.Status, task *record.Task) error {
 	if err := sameNamespaces(proc.PID); err != nil {
 		return err
+	}
+	if ns := timeNamespace(fmt.Sprintf("/proc/%d/ns/time", proc.PID)); proc.Parent == nil {
+		c.time = ns
+	} else if ns != c.time {
+		return fmt.Errorf("it is in another time namespace than the root of its tree; such a tree can't be saved yet")
 	}
 	for _, n := range []struct {
 		from *numbering

@@ -3,10 +3,12 @@ package freezer
 import (
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
+	"floe/lib/clocks"
 	"floe/lib/record"
 )
 
@@ -16,7 +18,7 @@ func Header(root int, version string) (*record.Header, error) {
 	if err := unix.Uname(&u); err != nil {
 		return nil, fmt.Errorf("uname: %w", err)
 	}
-	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	boot, err := clocks.BootID()
 	if err != nil {
 		return nil, err
 	}
@@ -26,18 +28,17 @@ func Header(root int, version string) (*record.Header, error) {
 	}
 	h := &record.Header{
 		Arch: arch, PageSize: uint32(os.Getpagesize()), KernelRelease: unix.ByteSliceToString(u.Release[:]),
-		KernelVersion: unix.ByteSliceToString(u.Version[:]), BootId: strings.TrimSpace(string(boot)), PidnsInode: ns.Ino,
-		ToolVersion: version, Hostname: unix.ByteSliceToString(u.Nodename[:]), RootPid: int32(root), Clocks: &record.Clocks{},
+		KernelVersion: unix.ByteSliceToString(u.Version[:]), BootId: boot, PidnsInode: ns.Ino,
+		ToolVersion: version, Hostname: unix.ByteSliceToString(u.Nodename[:]), RootPid: int32(root),
 	}
-	for clock, to := range map[int32]*int64{
-		unix.CLOCK_REALTIME: &h.Clocks.RealtimeNs, unix.CLOCK_MONOTONIC: &h.Clocks.MonotonicNs, unix.CLOCK_BOOTTIME: &h.Clocks.BoottimeNs,
-	} {
-		var ts unix.Timespec
-		if err := unix.ClockGettime(clock, &ts); err != nil {
-			return nil, fmt.Errorf("clock %d: %w", clock, err)
-		}
-		*to = ts.Nano()
+	if h.Clocks, err = clocks.Now(); err != nil {
+		return nil, err
 	}
+	o, err := clocks.ReadOffsets(strconv.Itoa(root))
+	if err != nil {
+		return nil, err
+	}
+	h.Clocks.MonotonicOffsetNs, h.Clocks.BoottimeOffsetNs = o.Monotonic, o.Boottime
 	h.Cpu, err = cpu()
 	return h, err
 }

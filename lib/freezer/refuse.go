@@ -168,7 +168,7 @@ func is32bit(pid int) bool {
 
 // namespaces that the tree has to share with freeze: others can't be saved
 // yet.
-var namespaces = []string{"pid", "pid_for_children", "mnt", "net", "ipc", "uts", "user", "cgroup", "time", "time_for_children"}
+var namespaces = []string{"pid", "pid_for_children", "mnt", "net", "ipc", "uts", "user", "cgroup"}
 
 // ownNamespaces has the inodes of freeze's; a kernel may lack some.
 var ownNamespaces = sync.OnceValue(func() map[string]uint64 {
@@ -199,5 +199,22 @@ func sameNamespaces(tid int) error {
 			return fmt.Errorf("it is in another %s namespace than freeze; such a task can't be saved yet (run freeze inside, with nsenter)", ns)
 		}
 	}
+	return sameTime(dir)
+}
+
+// sameTime refuses a task whose children would have other clocks than itself.
+func sameTime(dir string) error {
+	if timeNamespace(dir+"time") != timeNamespace(dir+"time_for_children") {
+		return fmt.Errorf("its children get another time namespace than its own; such a task can't be saved yet")
+	}
 	return nil
+}
+
+// timeNamespace is the inode of a time namespace; 0 on a kernel without them.
+func timeNamespace(path string) uint64 {
+	var st unix.Stat_t
+	if unix.Stat(path, &st) != nil {
+		return 0
+	}
+	return st.Ino
 }

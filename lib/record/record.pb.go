@@ -785,13 +785,17 @@ func (x *Header) GetVdsoBuildId() []byte {
 	return nil
 }
 
+// Of the boot, that is in the initial time namespace.
 type Clocks struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	RealtimeNs    int64                  `protobuf:"zigzag64,1,opt,name=realtime_ns,json=realtimeNs,proto3" json:"realtime_ns,omitempty"`
-	MonotonicNs   int64                  `protobuf:"zigzag64,2,opt,name=monotonic_ns,json=monotonicNs,proto3" json:"monotonic_ns,omitempty"`
-	BoottimeNs    int64                  `protobuf:"zigzag64,3,opt,name=boottime_ns,json=boottimeNs,proto3" json:"boottime_ns,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	RealtimeNs  int64                  `protobuf:"zigzag64,1,opt,name=realtime_ns,json=realtimeNs,proto3" json:"realtime_ns,omitempty"`
+	MonotonicNs int64                  `protobuf:"zigzag64,2,opt,name=monotonic_ns,json=monotonicNs,proto3" json:"monotonic_ns,omitempty"`
+	BoottimeNs  int64                  `protobuf:"zigzag64,3,opt,name=boottime_ns,json=boottimeNs,proto3" json:"boottime_ns,omitempty"`
+	// What the tree's clocks differ by: those of its time namespace.
+	MonotonicOffsetNs int64 `protobuf:"zigzag64,4,opt,name=monotonic_offset_ns,json=monotonicOffsetNs,proto3" json:"monotonic_offset_ns,omitempty"`
+	BoottimeOffsetNs  int64 `protobuf:"zigzag64,5,opt,name=boottime_offset_ns,json=boottimeOffsetNs,proto3" json:"boottime_offset_ns,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *Clocks) Reset() {
@@ -841,6 +845,20 @@ func (x *Clocks) GetMonotonicNs() int64 {
 func (x *Clocks) GetBoottimeNs() int64 {
 	if x != nil {
 		return x.BoottimeNs
+	}
+	return 0
+}
+
+func (x *Clocks) GetMonotonicOffsetNs() int64 {
+	if x != nil {
+		return x.MonotonicOffsetNs
+	}
+	return 0
+}
+
+func (x *Clocks) GetBoottimeOffsetNs() int64 {
+	if x != nil {
+		return x.BoottimeOffsetNs
 	}
 	return 0
 }
@@ -4935,13 +4953,15 @@ const file_lib_record_record_proto_rawDesc = "" +
 	" \x01(\v2\f.floe.ClocksR\x06clocks\x12\x1b\n" +
 	"\x03cpu\x18\v \x01(\v2\t.floe.CpuR\x03cpu\x12!\n" +
 	"\x05lease\x18\f \x01(\v2\v.floe.LeaseR\x05lease\x12\"\n" +
-	"\rvdso_build_id\x18\r \x01(\fR\vvdsoBuildId\"m\n" +
+	"\rvdso_build_id\x18\r \x01(\fR\vvdsoBuildId\"\xcb\x01\n" +
 	"\x06Clocks\x12\x1f\n" +
 	"\vrealtime_ns\x18\x01 \x01(\x12R\n" +
 	"realtimeNs\x12!\n" +
 	"\fmonotonic_ns\x18\x02 \x01(\x12R\vmonotonicNs\x12\x1f\n" +
 	"\vboottime_ns\x18\x03 \x01(\x12R\n" +
-	"boottimeNs\"\x92\x01\n" +
+	"boottimeNs\x12.\n" +
+	"\x13monotonic_offset_ns\x18\x04 \x01(\x12R\x11monotonicOffsetNs\x12,\n" +
+	"\x12boottime_offset_ns\x18\x05 \x01(\x12R\x10boottimeOffsetNs\"\x92\x01\n" +
 	"\x03Cpu\x12\x16\n" +
 	"\x06vendor\x18\x01 \x01(\tR\x06vendor\x12\x14\n" +
 	"\x05flags\x18\x02 \x03(\tR\x05flags\x12\x12\n" +

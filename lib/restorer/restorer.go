@@ -19,6 +19,7 @@ import (
 type Options struct {
 	ForceFiles bool // open files that have changed since
 	VDSO       VDSOMode
+	HostClocks bool // the tree gets this boot's clocks as they are
 	// StdinIsImage: the image comes on descriptor 0, so a tree that reads its
 	// caller's terminal gets /dev/tty.
 	StdinIsImage bool

@@ -59,6 +59,9 @@ func (r *Restorer) makeTree(p *tracer.Ptrace) error {
 	if r.seed, err = inject.NewSeed(p, r.arena); err != nil {
 		return err
 	}
+	if err := r.setClocks(p); err != nil {
+		return err
+	}
 	for _, s := range r.steps {
 		if err := r.step(p, s); err != nil {
 			return err
