@@ -156,7 +156,7 @@ func makeGateTree(p *tracer.Ptrace, pid tracer.TID, fd int) (*gateTree, error) {
 		}
 		regs := baseRegs()
 		regs.Rip, regs.Rdi, regs.Rsi, regs.Rdx = codeAt, uint64(fd), codeAt, 1
-		f := &Final{Regs: regs, Resumed: regs, XState: x, XCR0: 0x7}
+		f := &Final{Regs: regs, Resumed: regs, XState: x, FrameState: x, FrameMask: 0x7}
 		g.final[tid] = f
 		if err := a.Arm(p, tid, slots[tid], f); err != nil {
 			return g, err

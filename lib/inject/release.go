@@ -36,10 +36,14 @@ type Final struct {
 	Regs tracer.Regs
 	// Resumed are the same with the restart already done.
 	Resumed tracer.Regs
-	XState  []byte
-	XCR0    uint64
+	XState  []byte // the whole xsave area
 	Mask    uint64
 	Alt     stub.AltStack
+
+	// What of the xsave area a signal frame has, of one size in all threads, and
+	// the mask of its components.
+	FrameState []byte
+	FrameMask  uint64
 }
 
 // FrameSlot is the frame room that one thread with an xsave area of n bytes
@@ -49,12 +53,12 @@ func FrameSlot(n int) int { return (stub.FrameRoom(n) + frameGap + 63) &^ 63 }
 // Arm points a stopped thread at the gate. slot numbers the threads of one
 // address space from 0.
 func (a *Arena) Arm(p *tracer.Ptrace, tid tracer.TID, slot int, f *Final) error {
-	size := FrameSlot(len(f.XState))
+	size := FrameSlot(len(f.FrameState))
 	if (slot+1)*size > a.frameRoom {
 		return fmt.Errorf("task %d: no frame room for thread %d of its address space", tid, slot)
 	}
 	base := a.Frames() + uint64(slot*size+frameGap)
-	frame := stub.Frame(base, &f.Resumed, f.XState, f.XCR0, f.Mask, f.Alt)
+	frame := stub.Frame(base, &f.Resumed, f.FrameState, f.FrameMask, f.Mask, f.Alt)
 	if err := tracer.WriteMem(tid, tracer.Addr(base), frame); err != nil {
 		return err
 	}

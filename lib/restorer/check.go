@@ -5,12 +5,12 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"slices"
 	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
+	"floe/lib/cpu"
 	"floe/lib/plan"
 	"floe/lib/record"
 )
@@ -63,7 +63,7 @@ func (r *Restorer) check() error {
 	if r.own, err = readSelf(); err != nil {
 		return err
 	}
-	if err := checkCPU(r.im.Header.Cpu, r.opt.Warnf); err != nil {
+	if err := r.checkCPU(); err != nil {
 		return err
 	}
 	if r.shares, err = plan.NewSharing(r.im.Tasks); err != nil {
@@ -120,34 +120,26 @@ func pidFree(pid int32) error {
 	return fmt.Errorf("pid %d is taken by %q%s; end it, or restore in a pid namespace of its own (unshare --pid --fork --mount-proc)", pid, name, state)
 }
 
-// checkCPU refuses an image that uses processor state which this one lacks.
-func checkCPU(c *record.Cpu, warnf func(string, ...any)) error {
-	if c == nil {
+// checkCPU takes what the threads have in registers to this processor's layout,
+// and warns of instructions that it lacks: only the programs know whether they
+// use them.
+func (r *Restorer) checkCPU() error {
+	from := r.im.Header.Cpu
+	if from == nil {
 		return fmt.Errorf("the image does not say which processor it comes from")
 	}
-	here, err := cpuFlags()
-	if err != nil {
+	var err error
+	if r.cpu, err = cpu.Here(); err != nil {
 		return err
 	}
-	var missing []string
-	for _, f := range c.Flags {
-		if !slices.Contains(here, f) && instructionFlag(f) {
-			missing = append(missing, f)
+	if missing := cpu.Lacks(from, r.cpu); len(missing) > 0 && r.opt.Warnf != nil {
+		r.opt.Warnf("this processor lacks features of the one that the image comes from: %s; programs that use them will fail", strings.Join(missing, " "))
+	}
+	r.xstate = map[int32][]byte{}
+	for tid, th := range r.im.Threads {
+		if r.xstate[tid], err = cpu.XState(th.Xstate, from, r.cpu); err != nil {
+			return fmt.Errorf("thread %d (%s): %w", tid, th.Comm, err)
 		}
 	}
-	if len(missing) > 0 && warnf != nil {
-		warnf("this processor lacks features of the one that the image comes from: %s; programs that use them will fail", strings.Join(missing, " "))
-	}
 	return nil
-}
-
-func cpuFlags() ([]string, error) {
-	b, err := os.ReadFile("/proc/cpuinfo")
-	if err != nil {
-		return nil, err
-	}
-	_, rest, _ := strings.Cut(string(b), "\nflags")
-	line, _, _ := strings.Cut(rest, "\n")
-	_, flags, _ := strings.Cut(line, ":")
-	return strings.Fields(flags), nil
 }

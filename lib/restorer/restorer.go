@@ -48,6 +48,8 @@ type Restorer struct {
 	made    []tracer.TID // processes, in the order of their making
 	kernel  kernelVDSO
 	vdsos   map[uint64]*imageVDSO // by mm_id
+	cpu     *record.Cpu
+	xstate  map[int32][]byte // by tid, as this processor has it
 	finals  map[int32]*inject.Final
 	threads map[int32][]*record.Thread // by pid, the leader first
 }

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"floe/lib/cpu"
 	"floe/lib/inject"
 	"floe/lib/plan"
 	"floe/lib/record"
@@ -48,7 +49,8 @@ func (r *Restorer) prepareThread(p *tracer.Ptrace, t *record.Task, th *record.Th
 	if err != nil {
 		return err
 	}
-	f := &inject.Final{Regs: kernel, Resumed: resumed, XState: th.Xstate, XCR0: r.im.Header.Cpu.Xcr0, Mask: th.Sigmask}
+	f := &inject.Final{Regs: kernel, Resumed: resumed, XState: r.xstate[th.Tid], Mask: th.Sigmask}
+	f.FrameState, f.FrameMask = cpu.FrameState(f.XState, r.cpu)
 	if a := th.Altstack; a != nil {
 		f.Alt = stub.AltStack{SP: a.Sp, Flags: a.Flags, Size: a.Size}
 	}

@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"floe/lib/cpu"
 	"floe/lib/inject"
 	"floe/lib/plan"
 	"floe/lib/record"
@@ -17,15 +18,16 @@ import (
 // needs.
 func (r *Restorer) frameBytes() int {
 	threads := map[uint64]int{}
-	xstate, most := 0, 0
+	frame, most := 0, 0
 	for _, t := range r.im.Tasks {
 		for _, th := range r.threads[t.Pid] {
-			xstate = max(xstate, len(th.Xstate))
+			state, _ := cpu.FrameState(r.xstate[th.Tid], r.cpu)
+			frame = max(frame, len(state))
 			threads[t.MmId]++
 			most = max(most, threads[t.MmId])
 		}
 	}
-	return most * inject.FrameSlot(xstate)
+	return most * inject.FrameSlot(frame)
 }
 
 // placeArena finds room for the arena that no address space of the image uses.

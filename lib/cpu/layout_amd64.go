@@ -1,16 +1,14 @@
-package freezer
+package cpu
 
 import (
 	"floe/lib/kabi"
 	"floe/lib/record"
 )
 
-const arch = "amd64"
-
-// cpu describes the processor as far as a process's state depends on it. The
-// layout of the xsave area is that of CPUID leaf 0xd.
-func cpu() (*record.Cpu, error) {
-	vendor, flags, err := cpuinfo()
+// Here describes this machine's processor as far as a process's state depends
+// on it. The layout of the xsave area is that of CPUID leaf 0xd.
+func Here() (*record.Cpu, error) {
+	vendor, flags, err := info()
 	if err != nil {
 		return nil, err
 	}
