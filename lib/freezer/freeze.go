@@ -78,7 +78,7 @@ func transient(err error, root int) bool {
 // attempt stops everything once, at places where it can be read.
 func (t *Tree) attempt(ctx context.Context, p *tracer.Ptrace) error {
 	t.add(t.Root, nil)
-	for {
+	for nudge := firstNudge; ; nudge = min(2*nudge, mostNudge) {
 		if err := t.settle(ctx, p); err != nil {
 			return err
 		}
@@ -92,7 +92,7 @@ func (t *Tree) attempt(ctx context.Context, p *tracer.Ptrace) error {
 			}
 			return t.handlers(p)
 		}
-		if err := t.stepOut(ctx, p, inside); err != nil {
+		if err := t.stepOut(ctx, p, inside, nudge); err != nil {
 			return err
 		}
 	}

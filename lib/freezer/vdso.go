@@ -107,14 +107,17 @@ func dead(pid int) bool {
 	return err != nil || s.State == 'Z' || s.State == 'X'
 }
 
-// nudge is how long a thread may run to leave its vDSO: a call there takes
-// less than a microsecond.
-const nudge = 30 * time.Microsecond
+// How long a thread may run to leave its vDSO: a call there takes less than a
+// microsecond, but a thread may have to be woken on a busy processor first.
+const (
+	firstNudge = 30 * time.Microsecond
+	mostNudge  = 5 * time.Millisecond
+)
 
 // stepOut lets threads run on for a moment and stops them again. Stepping them
 // by single instructions would be exact, but the trap flag would stay when this
 // process is killed, and kill them.
-func (t *Tree) stepOut(ctx context.Context, p *tracer.Ptrace, list []*Thread) error {
+func (t *Tree) stepOut(ctx context.Context, p *tracer.Ptrace, list []*Thread, nudge time.Duration) error {
 	if ctx.Err() != nil {
 		return &stuckError{tid: list[0].TID, comm: comm(list[0].TID), what: "it calls its vDSO all the time, and can't be stopped outside of it"}
 	}
@@ -125,10 +128,34 @@ func (t *Tree) stepOut(ctx context.Context, p *tracer.Ptrace, list []*Thread) er
 		th.stopped, th.Proc.vdso = false, nil
 	}
 	time.Sleep(nudge)
+	// A thread may have stopped already: one that job control had stopped does so
+	// twice. Another request would only stop it again where it stands.
+	if err := t.takeStops(p); err != nil {
+		return err
+	}
 	for _, th := range list {
+		if th.stopped || th.gone {
+			continue
+		}
 		if err := p.Interrupt(th.TID); err != nil && !errors.Is(err, tracer.ErrTaskGone) {
 			return err // one that is gone has a status to fetch
 		}
 	}
 	return t.awaitStops(ctx, p)
+}
+
+// takeStops takes the stops that have come.
+func (t *Tree) takeStops(p *tracer.Ptrace) error {
+	for {
+		tid, stop, err := p.WaitAny(false)
+		if err != nil || tid == 0 {
+			if errors.Is(err, tracer.ErrTaskGone) {
+				err = nil
+			}
+			return err
+		}
+		if err := t.stopped(p, tid, stop); err != nil {
+			return err
+		}
+	}
 }

@@ -99,7 +99,7 @@ func (r *Restorer) detach(p *tracer.Ptrace, t *record.Task) error {
 		if err := p.Detach(tracer.TID(th.Tid), sig); err != nil {
 			return err
 		}
-		if stopped && len(r.threads[t.Pid]) > 1 {
+		if stopped {
 			if err := awaitStopped(t.Pid); err != nil {
 				return err
 			}
