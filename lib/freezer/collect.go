@@ -23,6 +23,7 @@ type collector struct {
 	mm, files, fs, sighand numbering
 	emit                   func(*record.Record) error
 	time                   uint64 // time namespace of the root
+	rseqOffset             uint64 // where the thread before had it, from its thread pointer
 }
 
 // Collect gives a record of every task and thread of the tree to emit.

@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"floe/lib/inject"
 	"floe/lib/record"
 	"floe/lib/tracer"
 )
@@ -22,11 +23,8 @@ const (
 )
 
 // registers reads a thread's registers and signal mask.
-func (c *collector) registers(th *Thread, r *record.Thread) error {
-	if err := c.readRseq(th, r); err != nil {
-		return err
-	}
-	if err := c.abortRseq(th, r); err != nil {
+func (c *collector) registers(guest *inject.Guest, th *Thread, r *record.Thread) error {
+	if err := c.readRseq(guest, th, r); err != nil {
 		return err
 	}
 	g, err := c.p.GetRegs(th.TID)
@@ -142,12 +140,12 @@ const rseqCSSize = 32
 // Were it left to the kernel, the calls that are run in the thread would make
 // it forget the section. The record then names the section that was cut, its
 // registers are those after the abort.
-func (c *collector) abortRseq(th *Thread, r *record.Thread) error {
-	if r.Rseq == nil || r.Rseq.CriticalSection == 0 {
+func (c *collector) abortRseq(th *Thread, r *record.Rseq) error {
+	if r.CriticalSection == 0 {
 		return nil
 	}
-	at := r.Rseq.CriticalSection
-	r.Rseq.CriticalSection = 0
+	at := r.CriticalSection
+	r.CriticalSection = 0
 	var b [rseqCSSize]byte
 	if err := tracer.ReadMem(th.TID, tracer.Addr(at), b[:]); err != nil {
 		return nil // the kernel would end the program for it, if it looked
@@ -159,7 +157,7 @@ func (c *collector) abortRseq(th *Thread, r *record.Thread) error {
 		return err // left already; the kernel clears the word when it comes by
 	}
 	var sig [4]byte
-	if err := tracer.ReadMem(th.TID, tracer.Addr(abort-4), sig[:]); err != nil || le.Uint32(sig[:]) != r.Rseq.Signature {
+	if err := tracer.ReadMem(th.TID, tracer.Addr(abort-4), sig[:]); err != nil || le.Uint32(sig[:]) != r.Signature {
 		return fmt.Errorf("rseq: the abort handler at %#x has no signature", abort)
 	}
 	// In this order: the handler's address is in no critical section.
@@ -167,9 +165,8 @@ func (c *collector) abortRseq(th *Thread, r *record.Thread) error {
 	if err := c.p.SetRegs(th.TID, &g); err != nil {
 		return err
 	}
-	r.Rseq.CriticalSection = at
-	const rseqCS = 8
-	return tracer.WriteMem(th.TID, tracer.Addr(r.Rseq.Addr+rseqCS), make([]byte, 8))
+	r.CriticalSection = at
+	return tracer.WriteMem(th.TID, tracer.Addr(r.Addr+rseqCS), make([]byte, 8))
 }
 
 // programCounter is where a stopped thread stands.
@@ -180,3 +177,6 @@ func programCounter(p *tracer.Ptrace, tid tracer.TID) (tracer.Addr, error) {
 
 // programCounterOf is where a thread with these registers stands.
 func programCounterOf(r *tracer.Regs) uint64 { return r.Rip }
+
+// threadPointer is the base of a thread's thread-local storage.
+func threadPointer(r *tracer.Regs) uint64 { return r.Fs_base }

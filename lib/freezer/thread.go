@@ -30,7 +30,7 @@ func (c *collector) thread(g *inject.Guest, proc *Process, th *Thread, q *proces
 		return nil, err
 	}
 	r := &record.Thread{Pid: int32(proc.PID), Tid: int32(th.TID), StartTime: stat.StartTime, Comm: stat.Comm, Creds: creds(status)}
-	if err := c.registers(th, r); err != nil {
+	if err := c.registers(g, th, r); err != nil {
 		return nil, err
 	}
 	if r.RobustList, r.RobustListLen, err = robustList(th.TID); err != nil {
@@ -105,24 +105,24 @@ func schedule(tid int, r *record.Thread) error {
 	return nil
 }
 
-// readRseq reads a thread's rseq registration. On a kernel that can't tell,
-// the thread is refused: most programs of glibc 2.35 on have one.
-func (c *collector) readRseq(th *Thread, r *record.Thread) error {
+// readRseq reads a thread's rseq registration, and ends a critical section that
+// the freeze has cut. Most programs of glibc 2.35 on have one.
+func (c *collector) readRseq(g *inject.Guest, th *Thread, r *record.Thread) error {
 	cfg, err := c.p.RseqConfig(th.TID)
-	if err != nil {
+	if errors.Is(err, tracer.ErrNoRseqConfig) {
+		r.Rseq, err = c.rseqGuess(g, th)
 		return err
 	}
-	if cfg.Addr == 0 {
-		return nil
+	if err != nil || cfg.Addr == 0 {
+		return err
 	}
 	r.Rseq = &record.Rseq{Addr: cfg.Addr, Size: cfg.Size, Signature: cfg.Signature}
-	const rseqCS = 8 // offset of rseq_cs in struct rseq
 	var b [8]byte
 	if err := tracer.ReadMem(th.TID, tracer.Addr(cfg.Addr+rseqCS), b[:]); err != nil {
 		return err
 	}
 	r.Rseq.CriticalSection = binary.LittleEndian.Uint64(b[:])
-	return nil
+	return c.abortRseq(th, r.Rseq)
 }
 
 // dispatch refuses a thread whose system calls go to a handler of its own: the

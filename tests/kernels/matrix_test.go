@@ -1,0 +1,166 @@
+package kernels
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"floe/tests/kernels/job"
+)
+
+// The processor that is emulated lacks some of what this one may have: the C
+// library is told to do without.
+var baseline = []string{"GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX512F,-AVX512VL,-AVX512BW,-AVX512CD,-AVX512DQ,-AVX2"}
+
+// firstID is above the ids of every kernel's own threads; a kernel's victims
+// have ids of their own, so that those of several can live together.
+func firstID(kernel string) int {
+	for i, k := range kernels {
+		if k == kernel {
+			return 20000 + 1000*i
+		}
+	}
+	panic(kernel)
+}
+
+func start(name, kernel string) job.Leg {
+	return job.Leg{Name: name, Program: []string{"/victim/vdso"}, Env: baseline, Lines: 3, FirstID: firstID(kernel)}
+}
+
+// TestMatrix dumps the victim on every kernel, and restores each image on every
+// kernel twice.
+func TestMatrix(t *testing.T) {
+	begun := time.Now()
+	var mu sync.Mutex
+	images := map[string][]byte{}
+	cells := map[[2]string]string{}
+	each(t, func(kernel string) {
+		l := start("dump", kernel)
+		l.Quiet, l.Dump = true, "img/"+kernel
+		r, made := machine(t, kernel, job.Job{Legs: []job.Leg{l}}, nil)
+		mu.Lock()
+		defer mu.Unlock()
+		if f := r.Results[0].Failed; f != "" {
+			t.Errorf("dump on %s: %s", kernel, f)
+			for _, to := range kernels {
+				cells[[2]string{kernel, to}] = "no dump"
+			}
+			return
+		}
+		images[kernel] = made[l.Dump]
+		t.Logf("dump on %s: %d bytes, %s", kernel, len(images[kernel]), r.Results[0].Lines[0])
+	})
+	dumped := time.Now()
+	each(t, func(kernel string) {
+		j, files := restores(images)
+		r, _ := machine(t, kernel, j, files)
+		mu.Lock()
+		defer mu.Unlock()
+		for i := 0; i < len(r.Results); i += 2 {
+			a, b := &r.Results[i], &r.Results[i+1]
+			from := strings.TrimPrefix(a.Name, "from ")
+			cell := verdict(from, kernel, a, b)
+			if cell != a.Method {
+				t.Errorf("dumped on %s, restored on %s: %s", from, kernel, cell)
+			}
+			cells[[2]string{from, kernel}] = cell
+		}
+	})
+	table := drawn(cells)
+	fmt.Print(table)
+	t.Logf("5x5:\n%s", table)
+	t.Logf("dumps %.1f s, restores %.1f s", dumped.Sub(begun).Seconds(), time.Since(dumped).Seconds())
+}
+
+// each calls f for every kernel, at the same time.
+func each(t *testing.T, f func(kernel string)) {
+	t.Helper()
+	var wg sync.WaitGroup
+	for _, k := range kernels {
+		wg.Go(func() { f(k) })
+	}
+	wg.Wait()
+}
+
+// restores is the job to restore each image twice.
+func restores(images map[string][]byte) (j job.Job, files []job.File) {
+	for _, k := range kernels {
+		b := images[k]
+		if b == nil {
+			continue
+		}
+		path := "img/" + k
+		files = append(files, job.File{Name: path, Mode: 0o600, Data: b})
+		for _, name := range []string{"from " + k, "again from " + k} {
+			j.Legs = append(j.Legs, job.Leg{Name: name, Image: "/" + path, Lines: 3, Random: true})
+		}
+	}
+	return j, files
+}
+
+// verdict is a cell of the table: the method when all is well.
+func verdict(from, to string, a, b *job.Result) string {
+	for _, r := range []*job.Result{a, b} {
+		if r.Failed != "" {
+			return short(r.Failed)
+		}
+	}
+	if want := map[bool]string{true: "in place", false: "proxy"}[from == to]; a.Method != want || b.Method != want {
+		return fmt.Sprintf("%s and %s, not %s", a.Method, b.Method, want)
+	}
+	if what := repeated(append(a.Random, b.Random...)); what != "" {
+		return what
+	}
+	return a.Method
+}
+
+// short is the beginning of an error, for a cell.
+func short(s string) string {
+	s, _, _ = strings.Cut(s, "\n")
+	const most = 160
+	return s[:min(len(s), most)]
+}
+
+// repeated tells about random bytes that came twice.
+func repeated(lines []string) string {
+	seen := map[string]bool{}
+	const digits = 32
+	for _, l := range lines {
+		f := strings.Fields(l)
+		for text := f[len(f)-1]; len(f) > 2 && len(text) >= digits; text = text[digits:] {
+			if seen[text[:digits]] {
+				return "random bytes came twice: " + text[:digits]
+			}
+			seen[text[:digits]] = true
+		}
+	}
+	return ""
+}
+
+// drawn is the table: rows are where it was dumped, columns where restored.
+func drawn(cells map[[2]string]string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%-12s", "dumped on")
+	for _, to := range kernels {
+		fmt.Fprintf(&b, "%-12s", "-> "+to)
+	}
+	b.WriteByte('\n')
+	var notes []string
+	for _, from := range kernels {
+		fmt.Fprintf(&b, "%-12s", from)
+		for _, to := range kernels {
+			cell := cells[[2]string{from, to}]
+			switch cell {
+			case "in place", "proxy", "no dump":
+			default:
+				notes = append(notes, fmt.Sprintf("(%d) %s -> %s: %s\n", len(notes)+1, from, to, cell))
+				cell = fmt.Sprintf("FAILED (%d)", len(notes))
+			}
+			fmt.Fprintf(&b, "%-12s", cell)
+		}
+		b.WriteByte('\n')
+	}
+	return b.String() + strings.Join(notes, "")
+}
