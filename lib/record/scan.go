@@ -17,8 +17,9 @@ type scanned struct {
 // scan walks over an encoded record without setting memory aside. It refuses
 // what is no protobuf, and what would take more than MaxDecoded.
 func scan(b []byte) (scanned, error) {
-	s := scanned{memory: shapeOfRecord().size}
-	err := s.message(b, shapeOfRecord(), true)
+	sh := shapeOf(recordType)
+	s := scanned{memory: sh.size}
+	err := s.message(b, sh, true)
 	s.unknown = s.unknown || s.body == 0
 	return s, err
 }
@@ -113,8 +114,9 @@ func (s *scanned) value(num protowire.Number, typ protowire.Type, b []byte, sh *
 	if f.message == nil {
 		return s.take(len(inner) + 8)
 	}
-	if err := s.take(f.message.size); err != nil {
+	message := shapeOf(f.message)
+	if err := s.take(message.size); err != nil {
 		return err
 	}
-	return s.message(inner, f.message, false)
+	return s.message(inner, message, false)
 }

@@ -2,10 +2,11 @@ package record
 
 import (
 	"reflect"
+	"strconv"
+	"strings"
 	"sync"
 
 	"google.golang.org/protobuf/encoding/protowire"
-	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
 // shape is what scan has to know of a message: which fields it has, and what
@@ -21,56 +22,78 @@ type field struct {
 	oneof    bool
 	wire     protowire.Type // of one element
 	elem     int            // bytes of one element in Go memory
-	message  *shape
+	message  reflect.Type   // struct of a message; nil: it is none
 }
 
-// shapeOfRecord is made when it is first needed, from the generated code.
-var shapeOfRecord = sync.OnceValue(func() *shape {
-	return shapeOf((*Record)(nil).ProtoReflect(), map[protoreflect.FullName]*shape{})
-})
+// shapes are those that were needed so far, by type. They come from the tags of
+// the generated structs: protobuf's own reflection would take longer than a
+// small image's whole checkpoint.
+var shapes sync.Map
 
-func shapeOf(m protoreflect.Message, done map[protoreflect.FullName]*shape) *shape {
-	d := m.Descriptor()
-	if s := done[d.FullName()]; s != nil {
-		return s
+var recordType = reflect.TypeFor[Record]()
+
+// shapeOf is the shape of a message with a struct type.
+func shapeOf(t reflect.Type) *shape {
+	if s, ok := shapes.Load(t); ok {
+		return s.(*shape)
 	}
-	s := &shape{size: int(reflect.TypeOf(m.Interface()).Elem().Size())}
-	done[d.FullName()] = s
-	m = m.New()
-	for i := range d.Fields().Len() {
-		fd := d.Fields().Get(i)
-		f := field{known: true, repeated: fd.IsList(), oneof: fd.ContainingOneof() != nil}
-		f.wire, f.elem = wireOf(fd.Kind())
-		if fd.Kind() == protoreflect.MessageKind {
-			v := m.NewField(fd)
-			if fd.IsList() {
-				f.message = shapeOf(v.List().NewElement().Message(), done)
-			} else {
-				f.message = shapeOf(v.Message(), done)
-			}
+	s := &shape{size: int(t.Size())}
+	s.add(t)
+	for _, w := range oneofs(t) {
+		s.add(reflect.TypeOf(w).Elem())
+	}
+	shapes.Store(t, s)
+	return s
+}
+
+// oneofs are the structs that hold the members of a message's oneofs.
+func oneofs(t reflect.Type) []any {
+	for i := range file_lib_record_record_proto_msgTypes {
+		if mi := &file_lib_record_record_proto_msgTypes[i]; mi.GoReflectType == reflect.PointerTo(t) {
+			return mi.OneofWrappers
 		}
-		n := int(fd.Number())
+	}
+	return nil
+}
+
+// add adds the fields of a struct that have a tag, as in
+// `protobuf:"bytes,16,opt,name=header,proto3,oneof"`.
+func (s *shape) add(t reflect.Type) {
+	for i := range t.NumField() {
+		sf := t.Field(i)
+		tag := strings.Split(sf.Tag.Get("protobuf"), ",")
+		if len(tag) < 3 {
+			continue
+		}
+		n, err := strconv.Atoi(tag[1])
+		if err != nil {
+			panic("record: generated code with the tag " + sf.Tag)
+		}
+		f := field{known: true, repeated: tag[2] == "rep", oneof: tag[len(tag)-1] == "oneof"}
+		elem := sf.Type
+		if f.repeated {
+			elem = elem.Elem()
+		}
+		f.wire, f.elem = wireOf(tag[0], elem)
+		if elem.Kind() == reflect.Pointer {
+			f.message = elem.Elem()
+		}
 		for len(s.fields) <= n {
 			s.fields = append(s.fields, field{})
 		}
 		s.fields[n] = f
 	}
-	return s
 }
 
-// wireOf is how an element of a kind is encoded, and the bytes that it takes in
-// a Go slice or struct.
-func wireOf(k protoreflect.Kind) (protowire.Type, int) {
-	switch k {
-	case protoreflect.BytesKind:
-		return protowire.BytesType, 24
-	case protoreflect.StringKind:
-		return protowire.BytesType, 16
-	case protoreflect.MessageKind:
-		return protowire.BytesType, 8
-	case protoreflect.Fixed32Kind, protoreflect.Sfixed32Kind, protoreflect.FloatKind:
+// wireOf is how an element is encoded, and the bytes that it takes in a Go slice
+// or struct.
+func wireOf(tag string, t reflect.Type) (protowire.Type, int) {
+	switch tag {
+	case "bytes":
+		return protowire.BytesType, int(t.Size())
+	case "fixed32":
 		return protowire.Fixed32Type, 4
-	case protoreflect.Fixed64Kind, protoreflect.Sfixed64Kind, protoreflect.DoubleKind:
+	case "fixed64":
 		return protowire.Fixed64Type, 8
 	}
 	return protowire.VarintType, 8
