@@ -9,7 +9,7 @@ TOOLS := $(CURDIR)/bin/.tools
 
 export CGO_ENABLED = 0
 
-.PHONY: all help demo test check gen man bench deps clean
+.PHONY: all help demo test test-kernels check gen man bench deps clean
 
 all: ## build the programs, static, into bin/
 	@mkdir -p bin
@@ -17,13 +17,17 @@ all: ## build the programs, static, into bin/
 	@install -m 755 scripts/checkpoint bin/checkpoint
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 demo: all ## checkpoint, kill and restore a counter in front of you
 	@scripts/demo
 
 test: deps all ## all tests; as root
 	@scripts/test
+
+test-kernels: deps all ## the part of the tests that moves processes between five kernels, in qemu
+	@tests/kernels/fetch >/dev/null
+	$(GO) test -count=1 -timeout 15m -v ./tests/kernels
 
 check: deps ## format, vet, staticcheck, generated code is current
 	@scripts/check

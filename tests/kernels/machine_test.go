@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -34,32 +35,31 @@ const limit = 150 * time.Second
 const attempts = 3
 
 // machine runs a job on a kernel, and returns the images that it made.
-func machine(t *testing.T, kernel string, j job.Job, more []job.File) (*job.Report, map[string][]byte) {
-	t.Helper()
+func machine(t *testing.T, kernel string, j job.Job, more []job.File) (*job.Report, map[string][]byte, error) {
 	boots <- struct{}{}
 	defer func() { <-boots }()
 	dir, err := os.MkdirTemp(scratch, "machine-")
 	if err != nil {
-		t.Fatal(err)
+		return nil, nil, err
 	}
 	defer os.RemoveAll(dir)
 	path := filepath.Join(dir, "shared")
 	shared, err := share(path)
 	if err != nil {
-		t.Fatal(err)
+		return nil, nil, err
 	}
 	defer func() { _ = unix.Munmap(shared) }()
 	if j.Bounding, err = bounding(); err != nil {
-		t.Fatal(err)
+		return nil, nil, err
 	}
 	if err := job.Pack(shared[:job.Size/2], &j, append(slices.Clone(files), more...)); err != nil {
-		t.Fatal(err)
+		return nil, nil, err
 	}
 	begun := time.Now()
 	for attempt := 1; ; attempt++ {
 		var console string
 		if kernel == own {
-			console, err = namespace(path)
+			console, err = namespace(path, filepath.Join(scratch, t.Name()))
 		} else {
 			console, err = emulate(kernel, path, dir)
 		}
@@ -67,26 +67,30 @@ func machine(t *testing.T, kernel string, j job.Job, more []job.File) (*job.Repo
 			t.Logf("%s: the emulated kernel crashed, attempt %d:\n%s", kernel, attempt, tail(console))
 			continue
 		}
-		var r job.Report
-		images := map[string][]byte{}
-		if e := job.Unpack(shared[job.Size/2:], &r, func(f job.File) error { images[f.Name] = f.Data; return nil }); e != nil {
-			t.Fatalf("%s: no report: %v, %v\n%s", kernel, err, e, tail(console))
-		}
-		if len(r.Results) != len(j.Legs) {
-			t.Fatalf("%s: %d results of %d", kernel, len(r.Results), len(j.Legs))
+		r, images, e := results(shared, len(j.Legs))
+		if e != nil {
+			return nil, nil, fmt.Errorf("%s: no report: %w; the machine: %w\n%s", kernel, e, err, tail(console))
 		}
 		t.Logf("%-5s %s, clocksource %s: %.1f s, %.1f s of them at work", kernel, r.Kernel, r.Clock, time.Since(begun).Seconds(), r.Took.Seconds())
 		for _, l := range r.Results {
-			t.Logf("%-5s   %-22s %5.1f s, dump %4.2f s, restore %4.2f s: %s%s", kernel, l.Name, l.Took.Seconds(), l.Dump.Seconds(), l.Back.Seconds(), l.Method, failure(&l))
+			t.Logf("%-5s   %-16s %4.1f s, dump %4.2f s, restore %4.2f s %s%s", kernel, l.Name, l.Took.Seconds(), l.Dump.Seconds(), l.Back.Seconds(), l.Method, failure(&l))
 		}
 		if !strings.HasPrefix(r.Clock, "tsc") && kernel != own {
-			t.Errorf("%s: the clocksource is %s: the vDSO would only make system calls", kernel, r.Clock)
+			return nil, nil, fmt.Errorf("%s: the clocksource is %s: the vDSO would only make system calls", kernel, r.Clock)
 		}
-		if console := strings.TrimSpace(console); console != "" {
-			t.Logf("%s: console:\n%s", kernel, tail(console))
-		}
-		return &r, images
+		return r, images, nil
 	}
+}
+
+// results reads what a machine has left.
+func results(shared []byte, legs int) (*job.Report, map[string][]byte, error) {
+	var r job.Report
+	images := map[string][]byte{}
+	err := job.Unpack(shared[job.Size/2:], &r, func(f job.File) error { images[f.Name] = f.Data; return nil })
+	if err == nil && len(r.Results) != legs {
+		err = fmt.Errorf("%d results of %d", len(r.Results), legs)
+	}
+	return &r, images, err
 }
 
 func failure(r *job.Result) string {
@@ -141,7 +145,7 @@ func emulate(kernel, shared, dir string) (string, error) {
 		return "", err
 	}
 	cmd := exec.Command("qemu-system-x86_64", "-m", "768", "-accel", "tcg,thread=single", "-smp", "2", "-cpu", "max",
-		"-kernel", filepath.Join(cache, kernel, "vmlinuz"), "-initrd", initrd, "-append", "console=ttyS0 quiet panic=-1 tsc=reliable",
+		"-kernel", filepath.Join(cache, kernel, "vmlinuz"), "-initrd", initrd, "-append", "console=ttyS0 quiet oops=panic panic=-1 tsc=reliable",
 		"-display", "none", "-monitor", "none", "-no-reboot", "-nic", "none", "-serial", "file:"+console,
 		"-object", fmt.Sprintf("memory-backend-file,id=shared,share=on,size=%d,mem-path=%s", job.Size, shared), "-device", "ivshmem-plain,memdev=shared")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -153,9 +157,13 @@ func emulate(kernel, shared, dir string) (string, error) {
 	return string(out) + string(b), err
 }
 
-// namespace runs the guest in namespaces of its own.
-func namespace(shared string) (string, error) {
-	cmd := exec.Command(guest, shared)
+// namespace runs the guest in namespaces of its own, with a folder as its root:
+// the same one for all of a test, since files have an identity on one boot.
+func namespace(shared, root string) (string, error) {
+	if err := os.MkdirAll(root, 0o755); err != nil {
+		return "", err
+	}
+	cmd := exec.Command(guest, shared, root)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
 	out, err := bounded(cmd)
 	return string(out), err
@@ -163,6 +171,8 @@ func namespace(shared string) (string, error) {
 
 // bounded runs a command for no longer than limit.
 func bounded(cmd *exec.Cmd) ([]byte, error) {
+	runtime.LockOSThread() // whose end would be the command's, too
+	defer runtime.UnlockOSThread()
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	cmd.WaitDelay = time.Second

@@ -122,14 +122,7 @@ func (v *victim) restore(image string, out *os.File) error {
 	cmd := exec.Command("restore", "-d", "--pidfile", pidfile, image)
 	cmd.Stdout, cmd.Stderr = out, out
 	if err := cmd.Run(); err != nil {
-		for more := true; more; {
-			select {
-			case line := <-v.lines:
-				v.hear(line)
-			case <-time.After(100 * time.Millisecond):
-				more = false
-			}
-		}
+		v.rest()
 		return fmt.Errorf("restore: %w: %s", err, strings.TrimSpace(v.r.Said))
 	}
 	var err error
@@ -177,6 +170,22 @@ func (v *victim) hear(line string) string {
 	return first
 }
 
+// rest hears what else there is to hear, after something went wrong.
+func (v *victim) rest() {
+	late := time.After(200 * time.Millisecond)
+	for {
+		select {
+		case line, ok := <-v.lines:
+			if !ok {
+				return
+			}
+			v.hear(line)
+		case <-late:
+			return
+		}
+	}
+}
+
 // await waits for a line that begins with a word. What is wrong ends it.
 func (v *victim) await(word string) (string, error) {
 	late := time.After(patience)
@@ -189,7 +198,8 @@ func (v *victim) await(word string) (string, error) {
 			if first := v.hear(line); first == word {
 				return line, nil
 			} else if !slices.Contains([]string{"ready", "ok", "quiet", "random", "restore:"}, first) {
-				return "", errors.New(line)
+				v.rest()
+				return "", errors.New(strings.Join(v.r.Lines[slices.Index(v.r.Lines, line):], "\n"))
 			}
 		case <-late:
 			return "", fmt.Errorf("no line of %q in %s; %s", word, patience, v.state())

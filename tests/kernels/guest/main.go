@@ -1,6 +1,6 @@
 // guest runs a job on the kernel that is to be tested: as the first process of
-// a virtual machine, or, with the name of a file, as the first process of a
-// pid and a mount namespace on this machine.
+// a virtual machine, or, with the names of a file and of a folder, as the first
+// process of a pid and a mount namespace on this machine.
 package main
 
 import (
@@ -65,7 +65,7 @@ func prepare() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return b, newRoot()
+	return b, newRoot(os.Args[2])
 }
 
 func mount(dir, kind string) error {
@@ -78,27 +78,25 @@ func mount(dir, kind string) error {
 	return nil
 }
 
-// newRoot makes a root folder like that of a virtual machine.
-func newRoot() error {
+// newRoot makes a folder the root, like that of a virtual machine.
+func newRoot(dir string) error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return err
 	}
-	const dir = "/tmp"
-	if err := mount(dir, "tmpfs"); err != nil {
-		return err
+	if err := unix.Mount(dir, dir, "", unix.MS_BIND, ""); err != nil {
+		return fmt.Errorf("mount of %s: %w", dir, err)
 	}
-	for _, m := range []string{"proc", "tmp"} {
-		kind := map[string]string{"proc": "proc", "tmp": "tmpfs"}[m]
-		if err := mount(filepath.Join(dir, m), kind); err != nil {
+	for name, kind := range map[string]string{"proc": "proc", "tmp": "tmpfs"} {
+		if err := mount(filepath.Join(dir, name), kind); err != nil {
 			return err
 		}
 	}
-	for _, m := range []string{"dev", "sys"} {
-		to := filepath.Join(dir, m)
-		if err := os.Mkdir(to, 0o755); err != nil {
+	for _, name := range []string{"dev", "sys"} {
+		to := filepath.Join(dir, name)
+		if err := os.MkdirAll(to, 0o755); err != nil {
 			return err
 		}
-		if err := unix.Mount("/"+m, to, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
+		if err := unix.Mount("/"+name, to, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
 			return fmt.Errorf("mount of %s: %w", to, err)
 		}
 	}
@@ -206,6 +204,9 @@ func drop(keep uint64) error {
 // place puts a file where it belongs.
 func place(f job.File) error {
 	path := "/" + f.Name
+	if st, err := os.Stat(path); err == nil && st.Size() == int64(len(f.Data)) && st.ModTime().Equal(f.Time) {
+		return nil
+	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
