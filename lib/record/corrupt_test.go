@@ -204,6 +204,7 @@ func TestWrongStreams(t *testing.T) {
 		{"payload too long", "payload of 4194305 bytes", newRaw().frame(payloadOf(MaxPayload+1), nil).stage().end()},
 		{"payload of 2^64-1", "out of bounds", newRaw().frame(payloadOf(1<<64-1), nil).stage().end()},
 		{"mark with a payload", "with a payload", newRaw().header().add(&Record{PayloadLen: 1, Body: &Record_Mark{&Mark{}}}).Bytes()},
+		{"mark of another stream", "end-of-input mark", newRaw().header().add(&Record{Body: &Record_Mark{&Mark{Bytes: 1}}}).Bytes()},
 		{"end stage with a payload", "with a payload", newRaw().header().add(&Record{PayloadLen: 1, Body: &Record_EndStage{&EndStage{}}}).Bytes()},
 	} {
 		err := readAll(c.stream)

@@ -28,8 +28,8 @@
 // # Checksums
 //
 // All are CRC-32C. A payload has its own, in its record. EndStage has that of
-// the frames of its stage, End that of the magic and all frames before it;
-// neither covers payloads, so that several threads can write them. Nothing may
+// the frames of its stage, End and Mark that of the magic and all frames before
+// it; none covers payloads, so that several threads can write them. Nothing may
 // stand between a stage's EndStage and the next one's first record, nor after
 // End: every byte of an image is in a checksum or compared with something.
 //

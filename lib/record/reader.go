@@ -139,7 +139,10 @@ func (r *Reader) next() (*Frame, error) {
 	if err := r.order(f); err != nil {
 		return nil, err
 	}
-	if f.Record.GetMark() != nil {
+	if m := f.Record.GetMark(); m != nil {
+		if err := r.verify.mark(f, m); err != nil {
+			return nil, r.damaged("%v", err)
+		}
 		f.PayloadOffset = r.off
 		return f, nil
 	}

@@ -1072,6 +1072,8 @@ func (x *Lease) GetDurable() bool {
 // Belongs to one pipe: never passed on, never stored, in no checksum.
 type Mark struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
+	Bytes         uint64                 `protobuf:"varint,1,opt,name=bytes,proto3" json:"bytes,omitempty"`    // of the stream before this frame
+	Crc32C        uint32                 `protobuf:"fixed32,2,opt,name=crc32c,proto3" json:"crc32c,omitempty"` // over them, less the payloads
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1104,6 +1106,20 @@ func (x *Mark) ProtoReflect() protoreflect.Message {
 // Deprecated: Use Mark.ProtoReflect.Descriptor instead.
 func (*Mark) Descriptor() ([]byte, []int) {
 	return file_lib_record_record_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Mark) GetBytes() uint64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *Mark) GetCrc32C() uint32 {
+	if x != nil {
+		return x.Crc32C
+	}
+	return 0
 }
 
 // Closes what one stage added.
@@ -4978,8 +4994,10 @@ const file_lib_record_record_proto_rawDesc = "" +
 	"\n" +
 	"start_time\x18\x02 \x01(\x04R\tstartTime\x12\x0e\n" +
 	"\x02fd\x18\x03 \x01(\x11R\x02fd\x12\x18\n" +
-	"\adurable\x18\x04 \x01(\bR\adurable\"\x06\n" +
-	"\x04Mark\"\x8b\x01\n" +
+	"\adurable\x18\x04 \x01(\bR\adurable\"4\n" +
+	"\x04Mark\x12\x14\n" +
+	"\x05bytes\x18\x01 \x01(\x04R\x05bytes\x12\x16\n" +
+	"\x06crc32c\x18\x02 \x01(\aR\x06crc32c\"\x8b\x01\n" +
 	"\bEndStage\x12\x14\n" +
 	"\x05stage\x18\x01 \x01(\tR\x05stage\x12\x18\n" +
 	"\arecords\x18\x02 \x01(\x04R\arecords\x12\x14\n" +

@@ -64,15 +64,28 @@ func (v *verifier) table(x *Index) error {
 	return nil
 }
 
-// end checks the last record, which is in no checksum: so it may have no
-// other form than the one that it is written in.
+// mark checks what one stage has given to the next.
+func (v *verifier) mark(f *Frame, m *Mark) error {
+	if m.Bytes != uint64(v.bytes) || m.Crc32C != v.crc {
+		return errors.New("the stream does not match its end-of-input mark")
+	}
+	return asWritten(f)
+}
+
+// end checks the last record.
 func (v *verifier) end(f *Frame, e *End) error {
 	if e.Records != v.frames || e.Bytes != uint64(v.bytes) || e.Crc32C != v.crc || int64(e.IndexOffset) != v.index {
 		return errors.New("the stream does not match its end record")
 	}
+	return asWritten(f)
+}
+
+// asWritten checks a record that is in no checksum: it may have no other form
+// than the one that it is written in.
+func asWritten(f *Frame) error {
 	raw, err := Marshal(f.Record)
 	if err != nil || !bytes.Equal(raw, f.Raw) {
-		return errors.New("a damaged end record")
+		return fmt.Errorf("a damaged %s record", kindName(f.body))
 	}
 	return nil
 }

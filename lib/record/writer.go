@@ -129,11 +129,11 @@ func (w *Writer) EndStage(stage, version string) error {
 // Mark tells the next stage that its input is complete, and flushes. It is not
 // part of the stream.
 func (w *Writer) Mark() error {
-	frame, err := Marshal(&Record{Body: &Record_Mark{&Mark{}}})
-	if err != nil {
+	if err := w.start(); err != nil {
 		return err
 	}
-	if err := w.start(); err != nil {
+	frame, err := Marshal(&Record{Body: &Record_Mark{&Mark{Bytes: uint64(w.off), Crc32C: w.crc}}})
+	if err != nil {
 		return err
 	}
 	if _, err := w.w.Write(frame); err != nil {

@@ -149,10 +149,28 @@ func TestOrder(t *testing.T) {
 	b, _ := stream(t, nil)
 	wantBad(t, "needs", runOn(t, b, Options{Needs: []string{"freeze", "fddump"}}), cli.StatusBadInput, "fddump must come before vmadump in the pipeline")
 	wantBad(t, "more", runOn(t, append(bytes.Clone(b), 'x'), Options{}), cli.StatusBadInput, "more came after the end")
+	wantBad(t, "no end of stage", runOn(t, unended(t), Options{}), cli.StatusBadInput, "has not ended its records")
+}
+
+// unended is a stream whose stage has not ended, with a mark all the same.
+func unended(t *testing.T) []byte {
+	t.Helper()
 	b, frames := stream(t, nil)
-	end := frames[len(frames)-2]
-	unended := append(bytes.Clone(b[:end]), b[frames[len(frames)-1]:]...)
-	wantBad(t, "no end of stage", runOn(t, unended, Options{}), cli.StatusBadInput, "has not ended its records")
+	r, err := record.NewReader(bytes.NewReader(b[:frames[len(frames)-2]]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	w := record.NewWriter(&out)
+	for f, err := r.Next(); err == nil; f, err = r.Next() {
+		if err := w.Pass(f, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Mark(); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
 }
 
 func TestFinishedImage(t *testing.T) {
