@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -147,11 +148,11 @@ func (r *Running) destroy() {
 	os.RemoveAll(r.Dir)
 }
 
-// session are the processes that work in the victim's folder.
+// session are the victim's processes, and all that work in its folder.
 func (r *Running) session() []int {
-	var out []int
+	out := Tree(r.PID)
 	for _, pid := range Processes() {
-		if dir, err := os.Readlink("/proc/" + itoa(pid) + "/cwd"); err == nil && dir == r.Dir {
+		if dir, err := os.Readlink("/proc/" + itoa(pid) + "/cwd"); err == nil && dir == r.Dir && !slices.Contains(out, pid) {
 			out = append(out, pid)
 		}
 	}
