@@ -47,11 +47,20 @@ func Children(pid, tid int) ([]int, error) {
 	if err != nil {
 		return nil, err
 	}
+	out, err := parseChildren(b)
+	if err != nil {
+		return nil, fmt.Errorf("/proc/%d/task/%d/%w", pid, tid, err)
+	}
+	return out, nil
+}
+
+// parseChildren parses the contents of a children file.
+func parseChildren(b []byte) ([]int, error) {
 	var out []int
 	for _, f := range strings.Fields(string(b)) {
 		n, err := strconv.Atoi(f)
 		if err != nil {
-			return nil, fmt.Errorf("/proc/%d/task/%d/children: %w", pid, tid, err)
+			return nil, fmt.Errorf("children: %w", err)
 		}
 		out = append(out, n)
 	}
