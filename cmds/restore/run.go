@@ -12,6 +12,7 @@ import (
 	"floe/lib/pages"
 	"floe/lib/record"
 	"floe/lib/restorer"
+	"floe/lib/vdso"
 )
 
 // options are restore's flags, as run needs them.
@@ -99,6 +100,11 @@ func readRecords(in *os.File) (*source, error) {
 	}
 	if err := s.im.ValidateForPages(); err != nil {
 		return nil, cli.BadInput(err)
+	}
+	for _, v := range s.im.Vdsos {
+		if _, err := vdso.FromRecord(v); err != nil {
+			return nil, cli.BadInput(err)
+		}
 	}
 	return s, nil
 }
