@@ -52,7 +52,7 @@ import (
 var manual string
 
 type flags struct {
-	Then    string        `enum:"thaw,kill,stop" default:"thaw" help:"What to do with the tree once its image is complete: ${enum}."`
+	Then    string        `enum:"thaw,kill,stop" default:"thaw" help:"What to do with the tree once its image is complete: thaw, kill or stop it."`
 	Timeout time.Duration `default:"10s" help:"How long freezing may take, and how long nobody may work on a frozen tree."`
 	PID     int           `arg:"" name:"pid" help:"The root of the tree."`
 	Command []string      `arg:"" optional:"" passthrough:"" help:"A command that runs the stages."`
