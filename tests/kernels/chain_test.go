@@ -44,9 +44,7 @@ func route(t *testing.T, path []string, list []*traveller, more []job.File) {
 			case v.origin != kernel:
 				continue
 			}
-			if step < len(path)-1 {
-				l.Dump = fmt.Sprintf("img/%s-%d", l.Name, step)
-			}
+			l.Dump = fmt.Sprintf("img/%s-%d", l.Name, step)
 			j.Legs = append(j.Legs, l)
 			here = append(here, v)
 		}
@@ -62,9 +60,7 @@ func route(t *testing.T, path []string, list []*traveller, more []job.File) {
 			if want := v.method(kernel); j.Legs[i].Image != "" && res.Method != want {
 				t.Fatalf("step %d, %s on %s: %s, not %s", step, v.leg.Name, kernel, res.Method, want)
 			}
-			if j.Legs[i].Dump != "" {
-				v.keep(t, step, images[j.Legs[i].Dump])
-			}
+			v.keep(t, step, images[j.Legs[i].Dump])
 		}
 	}
 }

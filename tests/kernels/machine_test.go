@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -34,6 +35,9 @@ const limit = 150 * time.Second
 // emulator makes that happen now and then. Nothing else is tried twice.
 const attempts = 3
 
+// powerOff is what every kernel says in the end.
+var powerOff = regexp.MustCompile(`\[[ 0-9.]+\] reboot: Power down`)
+
 // machine runs a job on a kernel, and returns the images that it made.
 func machine(t *testing.T, kernel string, j job.Job, more []job.File) (*job.Report, map[string][]byte, error) {
 	boots <- struct{}{}
@@ -57,6 +61,7 @@ func machine(t *testing.T, kernel string, j job.Job, more []job.File) (*job.Repo
 	}
 	begun := time.Now()
 	for attempt := 1; ; attempt++ {
+		clear(shared[job.Size/2 : job.Size/2+4096])
 		var console string
 		if kernel == own {
 			console, err = namespace(path, filepath.Join(scratch, t.Name()))
@@ -73,7 +78,10 @@ func machine(t *testing.T, kernel string, j job.Job, more []job.File) (*job.Repo
 		}
 		t.Logf("%-5s %s, clocksource %s: %.1f s, %.1f s of them at work", kernel, r.Kernel, r.Clock, time.Since(begun).Seconds(), r.Took.Seconds())
 		for _, l := range r.Results {
-			t.Logf("%-5s   %-16s %4.1f s, dump %4.2f s, restore %4.2f s %s%s", kernel, l.Name, l.Took.Seconds(), l.Dump.Seconds(), l.Back.Seconds(), l.Method, failure(&l))
+			t.Logf("%-5s   %-16s %4.1f s, dump %4.2f s, restore %4.2f s %-8s %s", kernel, l.Name, l.Took.Seconds(), l.Dump.Seconds(), l.Back.Seconds(), l.Method, outcome(&l))
+		}
+		if console := strings.TrimSpace(powerOff.ReplaceAllString(console, "")); console != "" {
+			t.Logf("%s: console:\n%s", kernel, tail(console))
 		}
 		if !strings.HasPrefix(r.Clock, "tsc") && kernel != own {
 			return nil, nil, fmt.Errorf("%s: the clocksource is %s: the vDSO would only make system calls", kernel, r.Clock)
@@ -93,11 +101,15 @@ func results(shared []byte, legs int) (*job.Report, map[string][]byte, error) {
 	return &r, images, err
 }
 
-func failure(r *job.Result) string {
-	if r.Failed == "" {
+// outcome is what a process said last, or what went wrong with it.
+func outcome(r *job.Result) string {
+	switch {
+	case r.Failed != "":
+		return "FAILED: " + r.Failed
+	case len(r.Lines) == 0:
 		return ""
 	}
-	return " FAILED: " + r.Failed
+	return r.Lines[len(r.Lines)-1]
 }
 
 // share makes the memory.

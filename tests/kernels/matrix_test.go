@@ -38,11 +38,11 @@ func TestMatrix(t *testing.T) {
 	begun := time.Now()
 	var mu sync.Mutex
 	images, random := map[string][]byte{}, map[string]bool{}
-	cells := map[[2]string]string{}
+	cells, made := map[[2]string]string{}, map[string][]string{}
 	each(func(kernel string) {
 		l := start("dump", kernel)
 		l.Quiet, l.Dump = true, "img/"+kernel
-		r, made, err := machine(t, kernel, job.Job{Legs: []job.Leg{l}}, nil)
+		r, dumps, err := machine(t, kernel, job.Job{Legs: []job.Leg{l}}, nil)
 		mu.Lock()
 		defer mu.Unlock()
 		if err == nil && r.Results[0].Failed != "" {
@@ -55,7 +55,7 @@ func TestMatrix(t *testing.T) {
 			}
 			return
 		}
-		images[kernel] = made[l.Dump]
+		images[kernel] = dumps[l.Dump]
 		random[kernel] = slices.Contains(strings.Fields(r.Results[0].Lines[0]), "getrandom")
 		t.Logf("dump on %s: %d bytes, %s", kernel, len(images[kernel]), r.Results[0].Lines[0])
 	})
@@ -77,8 +77,14 @@ func TestMatrix(t *testing.T) {
 				t.Errorf("dumped on %s, restored on %s: %s", from, kernel, cell)
 			}
 			cells[[2]string{from, kernel}] = cell
+			made[from] = append(append(made[from], a.Random...), b.Random...)
 		}
 	})
+	for from, lines := range made { // on whatever kernel
+		if what, _ := repeated(lines); what != "" {
+			t.Errorf("dumped on %s: %s", from, what)
+		}
+	}
 	table := drawn(cells)
 	fmt.Print(table)
 	t.Logf("5x5:\n%s", table)
