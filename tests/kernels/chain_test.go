@@ -24,6 +24,7 @@ type traveller struct {
 	image  []byte
 	first  int // size of the first image
 	pair   string
+	last   string // line
 }
 
 // route moves travellers along kernels: each is started on its origin when the
@@ -60,9 +61,34 @@ func route(t *testing.T, path []string, list []*traveller, more []job.File) {
 			if want := v.method(kernel); j.Legs[i].Image != "" && res.Method != want {
 				t.Fatalf("step %d, %s on %s: %s, not %s", step, v.leg.Name, kernel, res.Method, want)
 			}
+			if i := slices.IndexFunc(res.Lines, counts); i >= 0 && v.last != "" && back(v.last, res.Lines[i]) {
+				t.Fatalf("step %d, %s on %s begins with %q after %q: not where it was", step, v.leg.Name, kernel, res.Lines[i], v.last)
+			}
+			for _, l := range res.Lines {
+				if counts(l) {
+					v.last = l
+				}
+			}
 			v.keep(t, step, images[j.Legs[i].Dump])
 		}
 	}
+}
+
+// counts tells whether a line says how far the threads are.
+func counts(line string) bool { return strings.HasPrefix(line, "ok ") }
+
+// back tells whether a thread is further in the first of two lines.
+func back(first, then string) bool {
+	b := strings.Fields(then)
+	for i, f := range strings.Fields(first) {
+		var x, y uint64
+		_, _ = fmt.Sscan(f, &x)
+		_, _ = fmt.Sscan(b[i], &y)
+		if y < x {
+			return true
+		}
+	}
+	return false
 }
 
 func (v *traveller) method(kernel string) string {

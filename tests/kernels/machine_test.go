@@ -157,7 +157,7 @@ func emulate(kernel, shared, dir string) (string, error) {
 		return "", err
 	}
 	cmd := exec.Command("qemu-system-x86_64", "-m", "768", "-accel", "tcg,thread=single", "-smp", "2", "-cpu", "max",
-		"-kernel", filepath.Join(cache, kernel, "vmlinuz"), "-initrd", initrd, "-append", "console=ttyS0 quiet oops=panic panic=-1 tsc=reliable",
+		"-kernel", filepath.Join(cache, kernel, "vmlinuz"), "-initrd", initrd, "-append", "console=ttyS0 quiet oops=panic panic=-1 tsc=reliable cryptomgr.notests",
 		"-display", "none", "-monitor", "none", "-no-reboot", "-nic", "none", "-serial", "file:"+console,
 		"-object", fmt.Sprintf("memory-backend-file,id=shared,share=on,size=%d,mem-path=%s", job.Size, shared), "-device", "ivshmem-plain,memdev=shared")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
