@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -101,23 +102,37 @@ func (r *Restorer) checkTask(t *record.Task) error {
 	return nil
 }
 
+// zombieWait is how long the holder of an id may stay a zombie: the init of some
+// containers looks for its orphans only now and then.
+const zombieWait = 5 * time.Second
+
 // pidFree tells who has an id that a task of the image needs.
 func pidFree(pid int32) error {
+	for until := time.Now().Add(zombieWait); ; time.Sleep(5 * time.Millisecond) {
+		zombie, err := holder(pid)
+		if err == nil || !zombie || time.Now().After(until) {
+			return err
+		}
+	}
+}
+
+// holder is an error that names the holder of an id, if it has one.
+func holder(pid int32) (zombie bool, _ error) {
 	comm, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
 	if os.IsNotExist(err) {
-		return nil
+		return false, nil
 	}
 	if err != nil {
-		return fmt.Errorf("pid %d: %w", pid, err)
+		return false, fmt.Errorf("pid %d: %w", pid, err)
 	}
 	name := strings.TrimSpace(string(comm))
 	state := ""
 	if stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)); err == nil {
 		if i := bytes.LastIndexByte(stat, ')'); i >= 0 && i+2 < len(stat) && stat[i+2] == 'Z' {
-			state = ", a zombie that its parent has not waited for"
+			zombie, state = true, ", a zombie that its parent has not waited for"
 		}
 	}
-	return fmt.Errorf("pid %d is taken by %q%s; end it, or restore in a pid namespace of its own (unshare --pid --fork --mount-proc)", pid, name, state)
+	return zombie, fmt.Errorf("pid %d is taken by %q%s; end it, or restore in a pid namespace of its own (unshare --pid --fork --mount-proc)", pid, name, state)
 }
 
 // checkCPU takes what the threads have in registers to this processor's layout,

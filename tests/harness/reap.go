@@ -33,20 +33,20 @@ func becomeReaper() error {
 
 func reap() {
 	for {
-		var e End
-		pid, err := syscall.Wait4(-1, &e.Status, 0, &e.Usage)
-		if err == syscall.ECHILD {
+		// Who has ended stays a zombie until its end is told: whoever sees that it
+		// is gone, and asks for the next end of that id, must not get this one.
+		if err := unix.Waitid(unix.P_ALL, 0, nil, unix.WEXITED|unix.WNOWAIT, nil); err == unix.ECHILD {
 			time.Sleep(time.Millisecond)
 			continue
 		}
-		if err != nil {
-			continue
-		}
 		reaper.Lock()
-		if c := reaper.ended[pid]; c != nil {
-			select {
-			case c <- e:
-			default: // nobody has asked for the one before
+		var e End
+		if pid, err := syscall.Wait4(-1, &e.Status, syscall.WNOHANG, &e.Usage); err == nil && pid > 0 {
+			if c := reaper.ended[pid]; c != nil {
+				select {
+				case c <- e:
+				default: // nobody has asked for the one before
+				}
 			}
 		}
 		reaper.Unlock()

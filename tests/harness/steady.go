@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 )
 
 // Steady works until it is told to stop, and its maps and descriptors stay as
@@ -62,8 +63,19 @@ func Pictures(root int) []string {
 }
 
 // Strangers are the living descendants of this test that belong to no victim
-// among the roots.
+// among the roots. What has been killed has a moment to go.
 func Strangers(roots ...int) []string {
+	var left []string
+	for range 200 {
+		if left = strangers(roots); len(left) == 0 {
+			return nil
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	return left
+}
+
+func strangers(roots []int) []string {
 	known := map[int]bool{os.Getpid(): true}
 	for _, r := range roots {
 		for _, pid := range Tree(r) {

@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -65,11 +67,17 @@ func TestHarmRestore(t *testing.T) {
 	}
 }
 
+// arena matches restore's own mappings. A restore that is killed after it has let
+// the tree go, and before it has taken them out of every process, leaves them in
+// some: 300 KiB that nobody uses.
+var arena = regexp.MustCompile(`\b001[0-9a-f]{5}-001[0-9a-f]{5}\b`)
+
 // settle waits until the tree is either as it was before the checkpoint, and
 // runs, or gone: what was killed needs a moment to go.
 func settle(t *testing.T, v *harness.Running, tree []int, before []string) (whole bool) {
 	t.Helper()
 	var alive, trapped, changed []string
+	seen := 0 // how often in a row it was whole
 	for range 400 {
 		alive, trapped = nil, harness.Trapped(v.PID)
 		for _, pid := range tree {
@@ -80,8 +88,11 @@ func settle(t *testing.T, v *harness.Running, tree []int, before []string) (whol
 		if len(alive) == 0 {
 			return false
 		}
-		changed = harness.Difference(before, harness.Pictures(v.PID))
-		if len(alive) == len(tree) && len(trapped) == 0 && len(changed) == 0 {
+		changed = slices.DeleteFunc(harness.Difference(before, harness.Pictures(v.PID)), arena.MatchString)
+		// A task that dies with restore is untraced before it is dead.
+		if seen++; len(alive) != len(tree) || len(trapped) > 0 || len(changed) > 0 {
+			seen = 0
+		} else if seen == 10 {
 			return true
 		}
 		time.Sleep(5 * time.Millisecond)
