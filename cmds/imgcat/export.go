@@ -1,0 +1,139 @@
+package main
+
+import (
+	"bufio"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"strconv"
+	"unicode"
+
+	"google.golang.org/protobuf/reflect/protoreflect"
+)
+
+// export prints every record as a line of JSON.
+func export(s *source, out io.Writer) error {
+	e := &exporter{w: bufio.NewWriter(out)}
+	err := s.judge(s.each(func(f frame) error { return e.record(f) }))
+	failed := e.w.Flush()
+	if e.err != nil {
+		failed = e.err
+	}
+	if failed != nil {
+		return outputError(failed)
+	}
+	return err
+}
+
+// exporter writes protobuf's JSON as it goes. protojson builds a document in
+// memory, several times as large as a record may be, with spaces at random.
+type exporter struct {
+	w   *bufio.Writer
+	err error // of a write
+}
+
+// Fields of Record that get special treatment: the length of the payload is
+// always there, filler never.
+const (
+	payloadLenField = 1
+	padField        = 4
+)
+
+func (e *exporter) record(f frame) error {
+	m := f.Record.ProtoReflect()
+	fmt.Fprintf(e.w, `{"payloadLen":"%d"`, f.Record.PayloadLen)
+	fields := m.Descriptor().Fields()
+	for i := range fields.Len() {
+		d := fields.Get(i)
+		if n := d.Number(); n != payloadLenField && n != padField && m.Has(d) {
+			e.w.WriteByte(',')
+			e.field(d, m.Get(d))
+		}
+	}
+	_, e.err = e.w.WriteString("}\n")
+	return e.err
+}
+
+// message writes the fields that are set.
+func (e *exporter) message(m protoreflect.Message) {
+	e.w.WriteByte('{')
+	fields := m.Descriptor().Fields()
+	first := true
+	for i := range fields.Len() {
+		d := fields.Get(i)
+		if !m.Has(d) {
+			continue
+		}
+		if !first {
+			e.w.WriteByte(',')
+		}
+		first = false
+		e.field(d, m.Get(d))
+	}
+	e.w.WriteByte('}')
+}
+
+func (e *exporter) field(d protoreflect.FieldDescriptor, v protoreflect.Value) {
+	e.text(d.JSONName())
+	e.w.WriteByte(':')
+	if !d.IsList() {
+		e.value(d, v)
+		return
+	}
+	list := v.List()
+	e.w.WriteByte('[')
+	for i := range list.Len() {
+		if i > 0 {
+			e.w.WriteByte(',')
+		}
+		e.value(d, list.Get(i))
+	}
+	e.w.WriteByte(']')
+}
+
+// value writes one value. JSON's numbers are floating point: those of 64 bits
+// are strings.
+func (e *exporter) value(d protoreflect.FieldDescriptor, v protoreflect.Value) {
+	switch d.Kind() {
+	case protoreflect.MessageKind:
+		e.message(v.Message())
+	case protoreflect.StringKind:
+		e.text(v.String())
+	case protoreflect.BytesKind:
+		e.w.WriteByte('"')
+		b := base64.NewEncoder(base64.StdEncoding, e.w)
+		b.Write(v.Bytes())
+		b.Close()
+		e.w.WriteByte('"')
+	case protoreflect.EnumKind:
+		if n := d.Enum().Values().ByNumber(v.Enum()); n != nil {
+			e.text(string(n.Name()))
+			return
+		}
+		e.w.WriteString(strconv.Itoa(int(v.Enum())))
+	case protoreflect.Int64Kind, protoreflect.Sint64Kind, protoreflect.Sfixed64Kind, protoreflect.Uint64Kind, protoreflect.Fixed64Kind:
+		fmt.Fprintf(e.w, `"%d"`, v.Interface())
+	default:
+		fmt.Fprint(e.w, v.Interface())
+	}
+}
+
+// text writes a string; what could do something to a terminal is escaped.
+func (e *exporter) text(s string) {
+	e.w.WriteByte('"')
+	for _, r := range s {
+		switch {
+		case r == '"' || r == '\\':
+			e.w.WriteByte('\\')
+			e.w.WriteRune(r)
+		case unicode.IsPrint(r):
+			e.w.WriteRune(r)
+		case r > 0xffff:
+			high, low := (r-0x10000)>>10+0xd800, (r-0x10000)&0x3ff+0xdc00
+			fmt.Fprintf(e.w, `\u%04x\u%04x`, high, low)
+		default:
+			fmt.Fprintf(e.w, `\u%04x`, r)
+		}
+	}
+	e.w.WriteByte('"')
+}

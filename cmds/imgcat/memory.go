@@ -1,0 +1,165 @@
+package main
+
+import (
+	"encoding/hex"
+	"fmt"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"floe/lib/image"
+	"floe/lib/pages"
+	"floe/lib/record"
+)
+
+const pageSize = pages.PageSize
+
+// space prints one address space: its mappings and its vDSO.
+func (t *table) space(mm *record.Mm) {
+	vmas := t.im.Vmas[mm.MmId]
+	var size uint64
+	for _, v := range vmas {
+		size += v.End - v.Start
+	}
+	t.line("")
+	t.line("memory of %s: %s, %s", owners(t.mms[mm.MmId]), count(len(vmas), "mapping"), human(size))
+	if t.im.Files[mm.ExeFile] != nil {
+		t.line("program %s", fileName(t.im, mm.ExeFile))
+	}
+	t.line("%33s %9s %-4s %9s  %s", "RANGE", "SIZE", "PROT", "SAVED", "WHAT")
+	s := t.saved.spaces[mm.MmId]
+	i := 0 // among the mappings that pages are saved of
+	for _, v := range vmas {
+		var n [classes]uint64
+		if s != nil && i < len(s.vmas) && s.vmas[i] == v {
+			n = s.pages(i)
+			i++
+		}
+		saved := "-"
+		if n[data] > 0 {
+			saved = human(n[data] * pageSize)
+		}
+		t.line("%33s %9s %-4s %9s  %s%s", span(v.Start, v.End), human(v.End-v.Start), protection(v), saved, behind(t.im, v), remarks(v, n))
+	}
+	t.vdso(t.im.Vdsos[mm.MmId])
+}
+
+func span(start, end uint64) string { return fmt.Sprintf("%x-%x", start, end) }
+
+// protection is what /proc/PID/maps shows: "rw-p".
+func protection(v *record.Vma) string {
+	b := []byte("---p")
+	for i, bit := range []uint32{unix.PROT_READ, unix.PROT_WRITE, unix.PROT_EXEC} {
+		if v.Prot&bit != 0 {
+			b[i] = "rwx"[i]
+		}
+	}
+	if v.Kind == record.Vma_ANON_SHARED || v.Kind == record.Vma_FILE_SHARED {
+		b[3] = 's'
+	}
+	return string(b)
+}
+
+// behind is what a mapping is of.
+func behind(im *image.Image, v *record.Vma) string {
+	switch v.Kind {
+	case record.Vma_ANON_SHARED:
+		return fmt.Sprintf("shared memory %d at %#x", v.ShmemId, v.Offset)
+	case record.Vma_FILE_PRIVATE, record.Vma_FILE_SHARED:
+		return fmt.Sprintf("%s at %#x", fileName(im, v.FileId), v.Offset)
+	}
+	if v.Name == "" {
+		return "anonymous"
+	}
+	return v.Name
+}
+
+// flagNames are the VmFlags that a program sees, but for the protection.
+func flagNames() map[string]string {
+	return map[string]string{
+		"gd": "grows down", "lo": "locked", "lf": "locked when touched", "dc": "not forked", "wf": "wiped by fork", "dd": "not dumped",
+		"nr": "no reserve", "ht": "hugetlb", "hg": "huge pages", "nh": "no huge pages", "mg": "mergeable", "um": "userfaultfd", "uw": "userfaultfd",
+		"dp": "droppable", "sl": "sealed", "ss": "shadow stack", "sr": "read in sequence", "rr": "read at random",
+	}
+}
+
+// remarks is what else there is to say of a mapping.
+func remarks(v *record.Vma, n [classes]uint64) string {
+	var list []string
+	names := flagNames()
+	for _, f := range v.Flags {
+		if s := names[f]; s != "" && len(list) < len(names) {
+			list = append(list, s)
+		}
+	}
+	if n[zero] > 0 {
+		list = append(list, count(n[zero], "zero page"))
+	}
+	if n[guard] > 0 {
+		list = append(list, count(n[guard], "guard page"))
+	}
+	if len(list) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(list, ", ") + ")"
+}
+
+// fileName is a file's path.
+func fileName(im *image.Image, id uint64) string {
+	f := im.Files[id]
+	switch {
+	case f == nil:
+		return fmt.Sprintf("file %d, which is not there", id)
+	case f.Deleted:
+		return string(f.Path) + " (deleted)"
+	}
+	return string(f.Path)
+}
+
+// vdso prints the vDSO that an address space is to have, and where another
+// kernel's was that it ran through.
+func (t *table) vdso(v *record.Vdso) {
+	if v == nil {
+		return
+	}
+	if len(v.Areas) == 0 {
+		t.line("vDSO none")
+		return
+	}
+	var parts []string
+	for _, a := range v.Areas[:min(len(v.Areas), maxShown)] {
+		parts = append(parts, a.Name+" "+span(a.Start, a.End))
+	}
+	if n := v.LinuxVersion; n != 0 {
+		parts = append(parts, fmt.Sprintf("linux %d.%d.%d", n>>16, n>>8&0xff, n&0xff))
+	}
+	t.line("vDSO original %s, build-id %s, %s", strings.Join(parts, ", "), orUnknown(hex.EncodeToString(v.BuildId)), count(len(v.Symbols), "symbol"))
+	if !v.Proxied {
+		return
+	}
+	parts = parts[:0]
+	for _, s := range v.Floe[:min(len(v.Floe), maxShown)] {
+		parts = append(parts, span(s.Start, s.End))
+	}
+	t.line("vDSO runtime  of another kernel, left out: %s", strings.Join(parts, ", "))
+}
+
+// maxShown bounds lists within a line.
+const maxShown = 32
+
+// objects prints shared memory: it is saved once, whoever maps it.
+func (t *table) objects() {
+	all := t.saved.objects
+	if all == nil {
+		all = sharedObjects(t.im)
+	}
+	if len(all) == 0 {
+		return
+	}
+	t.line("")
+	t.line("%-16s %9s %9s", "SHARED MEMORY", "SIZE", "SAVED")
+	for _, id := range sorted(all) {
+		o := all[id]
+		t.line("%-16d %9s %9s%s", id, human(o.size), human(o.pages[data]*pageSize), remarks(&record.Vma{}, o.pages))
+	}
+}

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"floe/lib/image"
+	"floe/lib/record"
+)
+
+// tree prints tasks under their parents.
+type tree struct {
+	*printer
+	im       *image.Image
+	children map[int32][]*record.Task
+	last     []bool // of every level: the task there is its parent's last child
+}
+
+// printTree prints the tree of tasks.
+func printTree(p *printer, im *image.Image) {
+	if len(im.Tasks) == 0 {
+		return
+	}
+	t := &tree{printer: p, im: im, children: map[int32][]*record.Task{}}
+	for _, c := range im.Tasks[1:] {
+		t.children[c.Ppid] = append(t.children[c.Ppid], c)
+	}
+	p.line("")
+	p.line("%8s %8s %8s %6s %7s  %-8s %s", "PID", "PGID", "SID", "UID", "THREADS", "STATE", "COMMAND")
+	t.print(im.Tasks[0])
+}
+
+func (t *tree) print(task *record.Task) {
+	state, end := t.state(task)
+	t.line("%8d %8d %8d %6s %7d  %-8s %s%s%s", task.Pid, task.Pgid, task.Sid, t.uid(task), len(task.Tids), state, t.branch(), task.Comm, end)
+	children := t.children[task.Pid]
+	t.last = append(t.last, false)
+	for i, c := range children {
+		t.last[len(t.last)-1] = i == len(children)-1
+		t.print(c)
+	}
+	t.last = t.last[:len(t.last)-1]
+}
+
+// maxLevels bounds how much of a deep tree is drawn; without it, the lines of
+// one would take its size squared.
+const maxLevels = 24
+
+// branch is what stands before a task that is no root.
+func (t *tree) branch() string {
+	levels := t.last
+	var b strings.Builder
+	if n := len(levels) - maxLevels; n > 0 {
+		levels = levels[n:]
+		fmt.Fprintf(&b, "(%d levels) ", n)
+	}
+	for i, last := range levels {
+		switch end := i == len(levels)-1; {
+		case end && last:
+			b.WriteString("└─ ")
+		case end:
+			b.WriteString("├─ ")
+		case last:
+			b.WriteString("   ")
+		default:
+			b.WriteString("│  ")
+		}
+	}
+	return b.String()
+}
+
+// state is a task's, and what there is to say of how it came to it.
+func (t *tree) state(task *record.Task) (state, how string) {
+	switch task.State {
+	case record.Task_RUNNING:
+		return "running", ""
+	case record.Task_STOPPED:
+		return "stopped", " (by " + signalName(int(task.StopSignal)) + ")"
+	case record.Task_ZOMBIE:
+		ws := unix.WaitStatus(task.ExitCode)
+		if ws.Signaled() {
+			return "zombie", " (ended by " + signalName(int(ws.Signal())) + ")"
+		}
+		return "zombie", fmt.Sprintf(" (ended with status %d)", ws.ExitStatus())
+	}
+	return strconv.Itoa(int(task.State)), ""
+}
+
+// uid is a task's real user, and the effective one where that is another.
+func (t *tree) uid(task *record.Task) string {
+	th := t.im.Threads[task.Pid]
+	if th == nil {
+		return "-"
+	}
+	uid := strconv.Itoa(int(th.GetCreds().GetRuid()))
+	if e := th.GetCreds().GetEuid(); e != th.GetCreds().GetRuid() {
+		uid += "/" + strconv.Itoa(int(e))
+	}
+	return uid
+}
+
+// signalName is "SIGTERM", or the number of a signal that has no name.
+func signalName(n int) string {
+	if s := unix.SignalName(unix.Signal(n)); s != "" {
+		return s
+	}
+	return "signal " + strconv.Itoa(n)
+}

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/pierrec/lz4/v4"
+
+	"floe/lib/cli"
+	"floe/lib/pages"
+	"floe/lib/record"
+	"floe/lib/vdso"
+)
+
+// verifier checks what a reader of records can't: what they say of each other.
+type verifier struct {
+	*source
+	saved  *tally
+	places places
+	plain  []byte // where pages are unpacked to
+}
+
+// verify reads everything, and prints one line when all is well.
+func verify(s *source, out io.Writer, log *cli.Logger) error {
+	s.keep, s.whole = true, true
+	v := &verifier{source: s, saved: newTally()}
+	progress := log.Progress("verified", max(s.size, 0))
+	err := s.judge(s.each(func(f frame) error {
+		progress.Add(len(f.Raw) + int(f.Record.PayloadLen))
+		return v.record(f)
+	}))
+	progress.Done()
+	if err == nil {
+		err = s.references(v.whole())
+	}
+	if err != nil || log.Quiet {
+		return err
+	}
+	p := newPrinter(out)
+	p.line("%s: good: %s, %s, %s, %s of pages; checksums, references, stages, pages and index are right",
+		s.name, count(len(s.im.Tasks), "task"), count(s.records, "record"), human(uint64(s.pos)), human(v.saved.total[data]*pageSize))
+	return outputError(p.flush())
+}
+
+func (v *verifier) record(f frame) error {
+	if x := f.Record.GetIndex(); x != nil {
+		return v.places.check(x)
+	}
+	p := f.Record.GetPages()
+	if p == nil {
+		return nil
+	}
+	if err := v.saved.add(v.im, f); err != nil {
+		return err
+	}
+	v.places.add(f.Offset, p)
+	if p.Encoding == record.Pages_LZ4 {
+		return v.unpack(p, f.payload)
+	}
+	return nil
+}
+
+// unpack makes sure that compressed pages can be had back.
+func (v *verifier) unpack(p *record.Pages, payload []byte) error {
+	if v.plain == nil {
+		v.plain = make([]byte, pages.BlockSize)
+	}
+	want := 0
+	for _, r := range p.Runs {
+		want += int(r.Pages) * pages.PageSize
+	}
+	if n, err := lz4.UncompressBlock(payload, v.plain[:want]); err != nil || n != want {
+		return fmt.Errorf("an lz4 block that gives %d bytes of %d: %v", n, want, err)
+	}
+	return nil
+}
+
+// whole checks what can be told only at the end.
+func (v *verifier) whole() error {
+	if err := v.im.Validate(); err != nil {
+		return err
+	}
+	for id, rec := range v.im.Vdsos {
+		if _, err := vdso.FromRecord(rec); err != nil {
+			return fmt.Errorf("address space %d: %w", id, err)
+		}
+	}
+	return v.saved.once()
+}
