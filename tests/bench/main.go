@@ -167,7 +167,7 @@ func (b *bench) clock() error {
 			}
 			*to = append(*to, ns)
 		}
-		if _, err := v.checkpoint(image, false); err != nil {
+		if _, err := v.checkpoint(image, true) // it writes: dead before it runs on; err != nil {
 			return err
 		}
 		if _, err := v.restore(image, mode); err != nil {
