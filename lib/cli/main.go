@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"reflect"
 	"runtime/debug"
 	"slices"
 
@@ -53,6 +54,9 @@ func silent(err error) bool {
 }
 
 func parseAndRun(name, source string, flags any, args []string, log *Logger, run func(context.Context, *Logger) error) error {
+	if len(args) == 0 && zeroWillDo(reflect.TypeOf(flags).Elem()) {
+		return start(log, run)
+	}
 	var c common
 	m := parseManual(source)
 	p, err := kong.New(flags, kong.Name(name), kong.Description(m.help()), kong.Embed(&c), kong.Vars{"version": name + " " + Version},
@@ -67,9 +71,30 @@ func parseAndRun(name, source string, flags any, args []string, log *Logger, run
 		return Usage(fmt.Errorf("%w; see %s --help", err, name))
 	}
 	log.Verbose, log.Quiet = c.Verbose, c.Quiet
+	return start(log, run)
+}
+
+func start(log *Logger, run func(context.Context, *Logger) error) error {
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
 	return run(ctx, log)
+}
+
+// zeroWillDo tells whether flags that nobody has given are all zero: then there
+// is nothing to parse, which would take a stage as long as its work does.
+func zeroWillDo(t reflect.Type) bool {
+	for i := range t.NumField() {
+		tag := t.Field(i).Tag
+		_, given := tag.Lookup("default")
+		_, arg := tag.Lookup("arg")
+		_, optional := tag.Lookup("optional")
+		_, required := tag.Lookup("required")
+		_, command := tag.Lookup("cmd")
+		if _, env := tag.Lookup("env"); given || arg && !optional || required || command || env {
+			return false
+		}
+	}
+	return true
 }
 
 // wantsMan finds --man where it is a flag: before the arguments of a command,

@@ -99,7 +99,7 @@ func (v *victim) checkpoint(image string, kill bool) (time.Duration, error) {
 	if kill {
 		then = "kill"
 	}
-	took, err := shell(fmt.Sprintf("freeze -q --then %s %d | vmadump -q | vdsoprobe -q | fddump -q | pagedump -q >%s", then, v.pid, image))
+	took, err := shell(fmt.Sprintf("freeze --then %s %d | vmadump | vdsoprobe | fddump | pagedump >%s", then, v.pid, image))
 	v.kill()
 	return took, err
 }
