@@ -167,7 +167,8 @@ func (b *bench) clock() error {
 			}
 			*to = append(*to, ns)
 		}
-		if _, err := v.checkpoint(image, true) // it writes: dead before it runs on; err != nil {
+		// It writes: it must be dead before it runs on.
+		if _, err := v.checkpoint(image, true); err != nil {
 			return err
 		}
 		if _, err := v.restore(image, mode); err != nil {
