@@ -33,8 +33,10 @@
 //	impossible: WHY
 //
 // A function that appears under two names counts once. "K kept" counts functions
-// that this kernel lacks and that need nothing of it. This version of restore
-// takes images that come back in place.
+// that this kernel lacks and that need nothing of it.
+//
+// A process that was restored by proxy shows the vDSO that it had, and which of
+// this kernel's areas it runs through.
 //
 // # Examples
 //
