@@ -88,7 +88,7 @@ func remarks(v *record.Vma, n [classes]uint64) string {
 	var list []string
 	names := flagNames()
 	for _, f := range v.Flags {
-		if s := names[f]; s != "" && len(list) < len(names) {
+		if s := names[f]; s != "" && v.Kind != record.Vma_SPECIAL && len(list) < len(names) {
 			list = append(list, s)
 		}
 	}

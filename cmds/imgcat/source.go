@@ -23,6 +23,7 @@ type source struct {
 	im    *image.Image
 	keep  bool // im gets all records, not just the header and the ends
 	whole bool // pages are read, and given to who visits
+	buf   []byte
 
 	records uint64
 	unknown uint64 // records with something that this version does not know, and must
@@ -106,17 +107,33 @@ func (s *source) payload(r *record.Reader, f *record.Frame) ([]byte, error) {
 	switch f.Record.Body.(type) {
 	case *record.Record_Pages:
 		if s.whole {
-			return r.Payload()
+			return s.read(r, int(f.Record.PayloadLen))
 		}
 		if end := f.PayloadOffset + int64(f.Record.PayloadLen); end <= s.size {
 			return nil, r.SkipPayload(s)
 		}
 	case *record.Record_Pipe:
 		if s.keep {
-			return r.Payload()
+			return s.read(r, int(f.Record.PayloadLen))
 		}
 	}
 	return nil, nil
+}
+
+// read reads a payload of n bytes. A bad checksum comes with the last of them.
+func (s *source) read(r *record.Reader, n int) ([]byte, error) {
+	if cap(s.buf) < n {
+		s.buf = nil // before the new one is there
+		s.buf = make([]byte, n)
+	}
+	for from, at := r.PayloadReader(), 0; at < n; {
+		k, err := from.Read(s.buf[at:n])
+		if err != nil {
+			return nil, err
+		}
+		at += k
+	}
+	return s.buf[:n], nil
 }
 
 // note counts a record, and keeps it.
@@ -157,13 +174,15 @@ func (s *source) judge(err error) error {
 	missing := s.im.Missing()
 	switch {
 	case s.err != nil:
-		return fmt.Errorf("%s: %w", s.name, s.err)
+		return s.err // it names the file
 	case errors.Is(err, record.ErrNotFloe):
 		err = fmt.Errorf("%w; imgcat reads what freeze and the stages after it write", err)
 	case errors.Is(err, errUnfinished) && len(missing) > 0:
 		err = fmt.Errorf("%w: missing %s; run them after the stages that were there", err, strings.Join(missing, ", "))
 	case errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, errUnfinished):
 		err = fmt.Errorf("%w; missing %s; %s", err, strings.Join(append(missing, "the end record"), ", "), again)
+	case err != nil && s.records == 0 && !errors.Is(err, record.ErrCorrupt):
+		// Another version's: the error says what to do.
 	case err != nil:
 		err = fmt.Errorf("%w; %s", err, again)
 	case len(missing) > 0:

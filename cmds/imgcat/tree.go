@@ -11,12 +11,13 @@ import (
 	"floe/lib/record"
 )
 
-// tree prints tasks under their parents.
+// tree prints tasks under their parents. It keeps its place by itself: a tree
+// may be as deep as it has tasks.
 type tree struct {
 	*printer
 	im       *image.Image
 	children map[int32][]*record.Task
-	last     []bool // of every level: the task there is its parent's last child
+	levels   [][]*record.Task // of every level: the task there, and the siblings after it
 }
 
 // printTree prints the tree of tasks.
@@ -30,19 +31,36 @@ func printTree(p *printer, im *image.Image) {
 	}
 	p.line("")
 	p.line("%8s %8s %8s %6s %7s  %-8s %s", "PID", "PGID", "SID", "UID", "THREADS", "STATE", "COMMAND")
-	t.print(im.Tasks[0])
+	t.task(im.Tasks[0])
+	t.descend(im.Tasks[0])
+	for n := len(t.levels); n > 0; n = len(t.levels) {
+		c := t.levels[n-1][0]
+		t.task(c)
+		if t.descend(c) {
+			continue
+		}
+		for n > 0 && len(t.levels[n-1]) == 1 {
+			n--
+		}
+		if t.levels = t.levels[:n]; n > 0 {
+			t.levels[n-1] = t.levels[n-1][1:]
+		}
+	}
 }
 
-func (t *tree) print(task *record.Task) {
+// descend goes to a task's first child, if it has one.
+func (t *tree) descend(task *record.Task) bool {
+	children := t.children[task.Pid]
+	if len(children) == 0 {
+		return false
+	}
+	t.levels = append(t.levels, children)
+	return true
+}
+
+func (t *tree) task(task *record.Task) {
 	state, end := t.state(task)
 	t.line("%8d %8d %8d %6s %7d  %-8s %s%s%s", task.Pid, task.Pgid, task.Sid, t.uid(task), len(task.Tids), state, t.branch(), task.Comm, end)
-	children := t.children[task.Pid]
-	t.last = append(t.last, false)
-	for i, c := range children {
-		t.last[len(t.last)-1] = i == len(children)-1
-		t.print(c)
-	}
-	t.last = t.last[:len(t.last)-1]
 }
 
 // maxLevels bounds how much of a deep tree is drawn; without it, the lines of
@@ -51,14 +69,14 @@ const maxLevels = 24
 
 // branch is what stands before a task that is no root.
 func (t *tree) branch() string {
-	levels := t.last
+	levels := t.levels
 	var b strings.Builder
 	if n := len(levels) - maxLevels; n > 0 {
 		levels = levels[n:]
 		fmt.Fprintf(&b, "(%d levels) ", n)
 	}
-	for i, last := range levels {
-		switch end := i == len(levels)-1; {
+	for i, rest := range levels {
+		switch last, end := len(rest) == 1, i == len(levels)-1; {
 		case end && last:
 			b.WriteString("└─ ")
 		case end:
