@@ -80,6 +80,11 @@ func carve(vmas []*record.Vma, spans []*record.Vdso_Span, inside func(*record.Vm
 	return out
 }
 
+// Without is mappings without what lies in ranges, both in order.
+func Without(vmas []*record.Vma, spans []*record.Vdso_Span) []*record.Vma {
+	return carve(vmas, spans, func(*record.Vma) bool { return false })
+}
+
 // cut is a part of a mapping.
 func cut(v *record.Vma, start, end uint64) *record.Vma {
 	part := proto.Clone(v).(*record.Vma)

@@ -38,7 +38,7 @@ func NewSeed(p *tracer.Ptrace, a *Arena) (*Seed, error) {
 		return nil, err
 	}
 	defer exe.Close()
-	shared, err := memfd("floe-commit", make([]byte, stub.PageSize))
+	shared, err := memfd(commitName, a.commitPage())
 	if err != nil {
 		return nil, err
 	}

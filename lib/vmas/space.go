@@ -7,6 +7,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"floe/lib/image"
+	"floe/lib/inject"
 	"floe/lib/procfs"
 	"floe/lib/record"
 )
@@ -58,9 +60,16 @@ func (s *space) vmas() ([]*record.Vma, error) {
 	}
 	defer f.Close()
 	var list []*record.Vma
+	var left []*record.Vdso_Span
 	for m, err := range procfs.Mappings(f) {
 		if err != nil {
 			return nil, err
+		}
+		if span, err := s.leftover(m); err != nil {
+			return nil, fmt.Errorf("%x-%x: %w", m.Start, m.End, err)
+		} else if span != nil {
+			left = append(left, span)
+			continue
 		}
 		v, err := s.vma(m)
 		if err != nil {
@@ -71,7 +80,27 @@ func (s *space) vmas() ([]*record.Vma, error) {
 	if len(list) == 0 {
 		return nil, fmt.Errorf("it has no memory any more; was it killed?")
 	}
+	list = image.Without(list, left)
 	return list, checkSpecial(list)
+}
+
+// leftover tells the mapping by which restore's own memory is known, where one
+// that was killed has left it. Nobody uses it, and the image goes without.
+func (s *space) leftover(m *procfs.Mapping) (*record.Vdso_Span, error) {
+	if !inject.IsCommitPage(m.Name) {
+		return nil, nil
+	}
+	mem, err := s.open("mem")
+	if err != nil {
+		return nil, err
+	}
+	defer mem.Close()
+	base, end, ok := inject.Leftover(mem, m.Start)
+	if !ok {
+		return nil, nil // somebody else's of that name
+	}
+	s.verbose("task %d (%s): %x-%x is a killed restore's own, and is left out", s.task.Pid, s.task.Comm, base, end)
+	return &record.Vdso_Span{Start: base, End: end}, nil
 }
 
 // open opens a file of the task's.
