@@ -99,9 +99,16 @@ func (v *victim) checkpoint(image string, kill bool) (time.Duration, error) {
 	if kill {
 		then = "kill"
 	}
-	took, err := shell(fmt.Sprintf("freeze --then %s %d | vmadump | vdsoprobe | fddump | pagedump >%s", then, v.pid, image))
+	took, err := v.pipeline(then, image)
 	v.kill()
 	return took, err
+}
+
+// save writes an image, and the victim runs on.
+func (v *victim) save(image string) (time.Duration, error) { return v.pipeline("thaw", image) }
+
+func (v *victim) pipeline(then, image string) (time.Duration, error) {
+	return shell(fmt.Sprintf("freeze --then %s %d | vmadump | vdsoprobe | fddump | pagedump >%s", then, v.pid, image))
 }
 
 func (v *victim) restore(image, mode string) (time.Duration, error) {
