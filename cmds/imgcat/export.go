@@ -7,6 +7,7 @@ import (
 	"io"
 	"strconv"
 	"unicode"
+	"unicode/utf16"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
@@ -129,11 +130,17 @@ func (e *exporter) text(s string) {
 		case unicode.IsPrint(r):
 			e.w.WriteRune(r)
 		case r > 0xffff:
-			high, low := (r-0x10000)>>10+0xd800, (r-0x10000)&0x3ff+0xdc00
-			fmt.Fprintf(e.w, `\u%04x\u%04x`, high, low)
+			high, low := utf16.EncodeRune(r)
+			e.escape(high)
+			e.escape(low)
 		default:
-			fmt.Fprintf(e.w, `\u%04x`, r)
+			e.escape(r)
 		}
 	}
 	e.w.WriteByte('"')
+}
+
+func (e *exporter) escape(r rune) {
+	const digits = "0123456789abcdef"
+	e.w.Write([]byte{'\\', 'u', digits[r>>12&15], digits[r>>8&15], digits[r>>4&15], digits[r&15]})
 }

@@ -62,10 +62,10 @@ func human(n uint64) string {
 		v, u = v/1024, u+1
 	}
 	digits := 0
-	if v < 100 && v != float64(int(v)) {
+	if v < 100 {
 		digits = 1
 	}
-	return strconv.FormatFloat(v, 'f', digits, 64) + " " + units[u:u+1] + "iB"
+	return strings.TrimSuffix(strconv.FormatFloat(v, 'f', digits, 64), ".0") + " " + units[u:u+1] + "iB"
 }
 
 // count is a number with its noun: "1 task", "2 tasks".

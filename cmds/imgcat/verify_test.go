@@ -46,6 +46,9 @@ func TestVerifyVdso(t *testing.T) {
 func TestCut(t *testing.T) {
 	b := realOne(t).bytes
 	for i, f := range frames(t, b) {
+		if f.Record.GetVma() != nil && i%10 != 0 {
+			continue // there are more than a hundred of them
+		}
 		for _, at := range []int64{f.Offset, f.Offset + int64(len(f.Raw))/2, f.PayloadOffset + int64(f.Record.PayloadLen)/2} {
 			cut := b[:at]
 			name := tempFile(t, cut)
@@ -109,7 +112,7 @@ func TestFlip(t *testing.T) {
 func TestFlipGolden(t *testing.T) {
 	b := read(t, goldenImage)
 	rnd := rand.New(rand.NewPCG(3, 4))
-	for at := 8; at < len(b); at += 1 + rnd.IntN(16) {
+	for at := 8; at < len(b); at += 1 + rnd.IntN(40) {
 		bad := bytes.Clone(b)
 		bad[at] ^= 1 << rnd.IntN(8)
 		for _, f := range []flags{{}, {JSON: true}} {
