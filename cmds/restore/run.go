@@ -78,6 +78,7 @@ func readRecords(in *os.File) (*source, error) {
 	if err != nil {
 		return nil, cli.BadInput(err)
 	}
+	r.RefuseUnknown()
 	s := &source{in: in, r: r, im: image.New()}
 	for {
 		f, err := r.Next()

@@ -13,8 +13,10 @@ func (r *Reader) Payload() ([]byte, error) {
 		r.payload = make([]byte, r.left)
 	}
 	b := r.payload[:r.left]
-	_, err := io.ReadFull(r.PayloadReader(), b)
-	return b, err
+	if _, err := io.ReadFull(r.PayloadReader(), b); err != nil {
+		return nil, err
+	}
+	return b, r.err // ReadFull passes over one that comes with the last byte
 }
 
 // PayloadReader reads the same piece by piece; its checksum is verified when

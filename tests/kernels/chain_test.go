@@ -1,9 +1,7 @@
 package kernels
 
 import (
-	"bytes"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,8 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"floe/lib/image"
-	"floe/lib/record"
 	"floe/tests/kernels/job"
 )
 
@@ -200,47 +196,43 @@ func file(t *testing.T, name, path string) job.File {
 	return job.File{Name: name, Mode: int64(st.Mode().Perm()), Time: st.ModTime(), Data: b}
 }
 
-// vdsoOf says what an image has of vDSOs: one, and nothing of floe's own.
+// vdsoOf says what imgcat shows of vDSOs in an image of one process: one, and
+// nothing of floe's own.
 func vdsoOf(b []byte) (string, error) {
-	im := image.New()
-	r, err := record.NewReader(bytes.NewReader(b))
+	path := filepath.Join(scratch, "chain.img")
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		return "", err
+	}
+	imgcat := filepath.Join(bin, "imgcat")
+	if out, err := exec.Command(imgcat, "--verify", path).CombinedOutput(); err != nil {
+		return "", fmt.Errorf("imgcat --verify: %w: %s", err, out)
+	}
+	out, err := exec.Command(imgcat, path).CombinedOutput()
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("imgcat: %w: %s", err, out)
 	}
-	for {
-		f, err := r.Next()
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			return "", err
-		}
-		payload, err := r.Payload()
-		if err != nil {
-			return "", err
-		}
-		if err := im.Add(f.Record, payload); err != nil {
-			return "", err
-		}
-	}
-	if err := im.Validate(); err != nil {
-		return "", err
-	}
-	if len(im.Vdsos) != 1 {
-		return "", fmt.Errorf("%d vDSOs in the image of a process", len(im.Vdsos))
-	}
-	var s strings.Builder
-	for id, v := range im.Vdsos {
-		fmt.Fprintf(&s, "%x", v.BuildId)
-		for _, a := range v.Areas {
-			fmt.Fprintf(&s, " %s %x-%x", a.Name, a.Start, a.End)
-		}
-		for _, m := range im.Vmas[id] {
-			inside := slices.ContainsFunc(v.Areas, func(a *record.Vdso_Area) bool { return m.Start >= a.Start && m.End <= a.End })
-			if strings.Contains(m.Name, "floe") || m.Kind == record.Vma_SPECIAL && !inside {
-				return "", fmt.Errorf("a mapping besides the vDSO in the image: %q at %x", m.Name, m.Start)
+	var pairs []string
+	areas := map[string]int{}
+	for line := range strings.Lines(string(out)) {
+		f := strings.Fields(line)
+		switch {
+		case strings.HasPrefix(line, "vDSO "):
+			pairs = append(pairs, strings.TrimSpace(line))
+		case strings.Contains(line, "floe "):
+			if !strings.HasPrefix(line, "kernel ") {
+				return "", fmt.Errorf("the image has something of floe's: %s", line)
 			}
+		case len(f) > 0 && (strings.HasPrefix(f[len(f)-1], "[vdso") || strings.HasPrefix(f[len(f)-1], "[vvar")):
+			areas[f[len(f)-1]]++
 		}
 	}
-	return s.String(), nil
+	for name, n := range areas {
+		if n != 1 {
+			return "", fmt.Errorf("%d areas %s in the image:\n%s", n, name, out)
+		}
+	}
+	if len(pairs) != 1 {
+		return "", fmt.Errorf("%d vDSOs in the image:\n%s", len(pairs), out)
+	}
+	return pairs[0], nil
 }

@@ -18,6 +18,7 @@ import (
 // Made once in a test process.
 var (
 	scratch string     // folder
+	bin     string     // folder of floe's programs
 	cache   string     // folder of the kernels
 	guest   string     // the guest program
 	initrd  string     // an initramfs with nothing else
@@ -76,7 +77,7 @@ func tools() error {
 // build compiles the guest and the victims.
 func build() error {
 	begun := time.Now()
-	bin := os.Getenv("FLOE_BIN")
+	bin = os.Getenv("FLOE_BIN")
 	if bin == "" {
 		bin = "../../bin"
 		if out, err := exec.Command("make", "-s", "-C", "../..", "all").CombinedOutput(); err != nil {

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { threads = 499, rounds = 40 };
+enum { threads = 499, rounds = 100 };
 
 static pthread_barrier_t barrier;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -28,9 +28,9 @@ static void *run(void *arg)
 	pthread_sigmask(SIG_BLOCK, &set, 0);
 	local = id;
 	for (int r = 0; r < rounds; r++) {
-		for (int k = 0; k < 20000; k++)
+		for (int k = 0; k < 8000; k++)
 			local = local * 6364136223846793005u + 1442695040888963407u + (local >> 33);
-		struct timespec t = {0, 50000000};
+		struct timespec t = {0, 60000000};
 		while (nanosleep(&t, &t) == -1)
 			;
 		pthread_mutex_lock(&lock);

@@ -22,8 +22,8 @@ static void nap(int ms)
 static uint64_t work(uint64_t id)
 {
 	uint64_t h = id;
-	for (int i = 0; i < 90; i++) {
-		for (int k = 0; k < 20000; k++)
+	for (int i = 0; i < 200; i++) {
+		for (int k = 0; k < 9000; k++)
 			h = step(h, id * i + k);
 		nap(30);
 	}
