@@ -211,11 +211,13 @@ func vdsoOf(b []byte) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("imgcat: %w: %s", err, out)
 	}
-	var pairs []string
+	var pairs, runtime []string
 	areas := map[string]int{}
 	for line := range strings.Lines(string(out)) {
 		f := strings.Fields(line)
 		switch {
+		case strings.HasPrefix(line, "vDSO runtime"): // where it was
+			runtime = append(runtime, line)
 		case strings.HasPrefix(line, "vDSO "):
 			pairs = append(pairs, strings.TrimSpace(line))
 		case strings.Contains(line, "floe "):
@@ -231,7 +233,7 @@ func vdsoOf(b []byte) (string, error) {
 			return "", fmt.Errorf("%d areas %s in the image:\n%s", n, name, out)
 		}
 	}
-	if len(pairs) != 1 {
+	if len(pairs) != 1 || len(runtime) > 1 {
 		return "", fmt.Errorf("%d vDSOs in the image:\n%s", len(pairs), out)
 	}
 	return pairs[0], nil
