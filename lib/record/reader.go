@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-
-	"google.golang.org/protobuf/proto"
 )
 
 // Frame is one record as it stood in the stream.
@@ -186,7 +184,7 @@ func (r *Reader) read(f *Frame) error {
 		return r.damaged("%v", err)
 	}
 	f.body, f.Unknown, f.Record = s.body, s.unknown, &Record{}
-	if err := proto.Unmarshal(f.Raw[head:], f.Record); err != nil {
+	if err := unmarshal(f.Raw[head:], f.Record); err != nil {
 		return r.damaged("not a record: %v", err)
 	}
 	if f.Record.PayloadLen > MaxPayload {

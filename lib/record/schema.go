@@ -9,11 +9,13 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// shape is what scan has to know of a message: which fields it has, and what
-// they take in memory.
+// shape is what there is to know of a message: which fields it has, where they
+// are in the Go struct, and what they take in memory.
 type shape struct {
-	size   int // bytes of the Go struct
-	fields []field
+	size    int     // bytes of the Go struct
+	fields  []field // by number
+	order   []protowire.Number
+	unknown int // index of the struct's field for fields that are unknown
 }
 
 type field struct {
@@ -21,8 +23,11 @@ type field struct {
 	repeated bool
 	oneof    bool
 	wire     protowire.Type // of one element
-	elem     int            // bytes of one element in Go memory
-	message  reflect.Type   // struct of a message; nil: it is none
+	zigzag   bool
+	elem     int          // bytes of one element in Go memory
+	message  reflect.Type // struct of a message; nil: it is none
+	index    int          // in the Go struct: its own, or its oneof's
+	wrapper  reflect.Type // of a oneof: struct of one field
 }
 
 // shapes are those that were needed so far, by type. They come from the tags of
@@ -38,9 +43,21 @@ func shapeOf(t reflect.Type) *shape {
 		return s.(*shape)
 	}
 	s := &shape{size: int(t.Size())}
-	s.add(t)
-	for _, w := range oneofs(t) {
-		s.add(reflect.TypeOf(w).Elem())
+	s.add(t, -1)
+	for i := range t.NumField() {
+		switch sf := t.Field(i); {
+		case sf.Name == "unknownFields":
+			s.unknown = i
+		case sf.Tag.Get("protobuf_oneof") != "": // no message has two
+			for _, w := range oneofs(t) {
+				s.add(reflect.TypeOf(w).Elem(), i)
+			}
+		}
+	}
+	for n := range s.fields {
+		if s.fields[n].known {
+			s.order = append(s.order, protowire.Number(n))
+		}
 	}
 	shapes.Store(t, s)
 	return s
@@ -58,7 +75,8 @@ func oneofs(t reflect.Type) []any {
 
 // add adds the fields of a struct that have a tag, as in
 // `protobuf:"bytes,16,opt,name=header,proto3,oneof"`.
-func (s *shape) add(t reflect.Type) {
+// The struct is the message itself, or a oneof's that has index in the message.
+func (s *shape) add(t reflect.Type, oneof int) {
 	for i := range t.NumField() {
 		sf := t.Field(i)
 		tag := strings.Split(sf.Tag.Get("protobuf"), ",")
@@ -69,7 +87,10 @@ func (s *shape) add(t reflect.Type) {
 		if err != nil {
 			panic("record: generated code with the tag " + sf.Tag)
 		}
-		f := field{known: true, repeated: tag[2] == "rep", oneof: tag[len(tag)-1] == "oneof"}
+		f := field{known: true, repeated: tag[2] == "rep", oneof: tag[len(tag)-1] == "oneof", zigzag: strings.HasPrefix(tag[0], "zigzag"), index: i}
+		if f.oneof {
+			f.index, f.wrapper = oneof, t
+		}
 		elem := sf.Type
 		if f.repeated {
 			elem = elem.Elem()

@@ -1,6 +1,8 @@
 package record
 
 import (
+	"sync"
+
 	"errors"
 	"hash/crc32"
 
@@ -40,7 +42,19 @@ func updateCRC(crc uint32, b []byte) uint32 { return crc32.Update(crc, castagnol
 
 // Size is the bytes that a record takes in a stream, less its length prefix
 // and payload.
-func Size(rec *Record) int { return proto.Size(rec) }
+func Size(rec *Record) int {
+	b := scratch.Get().(*[]byte)
+	defer scratch.Put(b)
+	out, err := marshal((*b)[:0], rec)
+	if err != nil {
+		return proto.Size(rec)
+	}
+	*b = out
+	return len(out)
+}
+
+// scratch is room to encode a record in whose bytes nobody wants.
+var scratch = sync.Pool{New: func() any { return new([]byte) }}
 
 // tally counts frames and sums their bytes.
 type tally struct {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -173,21 +174,25 @@ func (w *Writer) Flush() error { return w.w.Flush() }
 // Marshal is the frame of a record: its length, and it. It refuses what a
 // Reader would refuse for its size.
 func Marshal(rec *Record) ([]byte, error) {
-	n := proto.Size(rec)
-	if n > MaxRecord {
-		return nil, fmt.Errorf("%s record of %d bytes: %w", rec.Kind(), n, ErrTooLarge)
+	const usual = 512 // bytes
+	b, err := marshal(make([]byte, maxLength, maxLength+len(rec.Pad)+usual), rec)
+	if err == errOdd {
+		b, err = proto.MarshalOptions{Deterministic: true}.MarshalAppend(make([]byte, maxLength), rec)
 	}
-	b := binary.AppendUvarint(make([]byte, 0, n+maxLength), uint64(n))
-	head := len(b)
-	b, err := proto.MarshalOptions{Deterministic: true}.MarshalAppend(b, rec)
 	if err != nil {
 		return nil, fmt.Errorf("%s record: %w", rec.Kind(), err)
 	}
+	n := len(b) - maxLength
+	if n > MaxRecord {
+		return nil, fmt.Errorf("%s record of %d bytes: %w", rec.Kind(), n, ErrTooLarge)
+	}
 	if n > alwaysDecodes {
-		if _, err := scan(b[head:]); err != nil {
+		if _, err := scan(b[maxLength:]); err != nil {
 			return nil, fmt.Errorf("%s record: %w", rec.Kind(), err)
 		}
 	}
+	b = b[maxLength-protowire.SizeVarint(uint64(n)):]
+	binary.PutUvarint(b, uint64(n))
 	return b, nil
 }
 
