@@ -66,6 +66,11 @@ func (b *bench) run() (err error) {
 			return fmt.Errorf("gcc: %w\n%s", err, out)
 		}
 	}
+	empty := exec.Command("go", "build", "-o", filepath.Join(b.tmp, "empty"), "./tests/bench/empty")
+	empty.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := empty.CombinedOutput(); err != nil {
+		return fmt.Errorf("go build: %w\n%s", err, out)
+	}
 	load, _ := os.ReadFile("/proc/loadavg")
 	fmt.Printf("load %s\n", strings.Join(strings.Fields(string(load))[:3], " "))
 	for _, f := range []func() error{b.small, b.large, b.clock} {
@@ -84,8 +89,14 @@ func (b *bench) small() error {
 	}
 	defer v.kill()
 	image := filepath.Join(b.dir, "small.img")
-	var dump, durable, restore series
+	var dump, durable, restore, nothing series
 	for range b.rounds {
+		e := filepath.Join(b.tmp, "empty")
+		n, err := shell(strings.Join([]string{e, e, e, e, e}, " | "))
+		if err != nil {
+			return err
+		}
+		nothing = append(nothing, n.Seconds()*1e3)
 		d, err := v.checkpoint(image, false)
 		if err != nil {
 			return err
@@ -103,7 +114,7 @@ func (b *bench) small() error {
 		}
 		dump, durable, restore = append(dump, d.Seconds()*1e3), append(durable, s.Seconds()*1e3), append(restore, r.Seconds()*1e3)
 	}
-	fmt.Printf("%-40s %s ms\n%-40s %s ms\n%-40s %s ms\n", "a process of no size: checkpoint", dump, "the same, on disk, and kill", durable, "restore", restore)
+	fmt.Printf("%-40s %s ms\n%-40s %s ms\n%-40s %s ms\n%-40s %s ms\n", "for comparison: five empty Go programs", nothing, "a process of no size: checkpoint", dump, "the same, on disk, and kill", durable, "restore", restore)
 	return nil
 }
 
@@ -116,7 +127,7 @@ func (b *bench) large() error {
 	defer v.kill()
 	image := filepath.Join(b.dir, "large.img")
 	defer os.Remove(image)
-	var dump, restore series
+	var dump, restore, plain series
 	gb := float64(b.mib) * (1 << 20) / 1e9
 	const rounds = 7 // a machine may have to get its memory back first
 	for range rounds {
@@ -125,7 +136,13 @@ func (b *bench) large() error {
 			return err
 		}
 		dump = append(dump, gb/d.Seconds())
+		w, err := shell(fmt.Sprintf("dd if=/dev/zero of=%s bs=1M count=%d status=none", filepath.Join(b.dir, "zeros"), b.mib))
+		if err != nil {
+			return err
+		}
+		plain = append(plain, gb/w.Seconds())
 	}
+	os.Remove(filepath.Join(b.dir, "zeros"))
 	for range rounds {
 		v.kill()
 		r, err := v.restore(image, "auto")
@@ -134,7 +151,7 @@ func (b *bench) large() error {
 		}
 		restore = append(restore, gb/r.Seconds())
 	}
-	fmt.Printf("%-40s %s GB/s\n%-40s %s GB/s\n", fmt.Sprintf("a process of %d MiB: checkpoint", b.mib), dump, "restore", restore)
+	fmt.Printf("%-40s %s GB/s\n%-40s %s GB/s\n%-40s %s GB/s\n", "for comparison: dd of zeros to a file", plain, fmt.Sprintf("a process of %d MiB: checkpoint", b.mib), dump, "restore", restore)
 	return b.memory(v, image)
 }
 
