@@ -11,6 +11,10 @@ import (
 
 // OpenOptions are restore's.
 type OpenOptions struct {
+	// Clocks is Header.clocks by this boot's clocks, where the tree's go on. Nil:
+	// what is left of an absolute timer is counted from Header.clocks on the same
+	// boot, and from now on another.
+	Clocks     *record.Clocks
 	ForceFiles bool // open files that have changed since the checkpoint
 	// StdinIsImage: descriptor 0 can't be given to the tree.
 	StdinIsImage bool

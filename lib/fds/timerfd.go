@@ -153,7 +153,10 @@ func (s *Set) setTimer(fd int, t *record.OpenFile_TimerFd) error {
 func (s *Set) clocksFor(t *record.OpenFile_TimerFd) (*record.Clocks, error) {
 	realtime := t.Clock == unix.CLOCK_REALTIME || t.Clock == unix.CLOCK_REALTIME_ALARM
 	c := s.im.Header.GetClocks()
-	if c == nil || t.IntervalNs != 0 || !realtime && !s.sameBoot {
+	if s.opt.Clocks != nil {
+		c = s.opt.Clocks
+	}
+	if c == nil || t.IntervalNs != 0 || !realtime && !s.sameBoot && s.opt.Clocks == nil {
 		var err error
 		if c, err = clocks.Now(); err != nil {
 			return nil, err

@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"floe/lib/clocks"
+	"floe/lib/record"
 	"floe/lib/stub"
 	"floe/lib/tracer"
 )
@@ -14,11 +15,8 @@ import (
 // the image's clocks go on, where those of this boot don't do that by
 // themselves.
 func (r *Restorer) setClocks(p *tracer.Ptrace) error {
+	want := r.clocks
 	own, err := clocks.Own()
-	if err != nil {
-		return err
-	}
-	want, err := r.offsets(own)
 	if err != nil || want == own {
 		return err
 	}
@@ -30,6 +28,32 @@ func (r *Restorer) setClocks(p *tracer.Ptrace) error {
 		return fmt.Errorf("the image's clocks can't go on here: %w; restore --clocks host gives the tree those of this boot", err)
 	}
 	return nil
+}
+
+// planClocks decides what offsets the tree's clocks get, once: deadlines are
+// taken from the same.
+func (r *Restorer) planClocks() error {
+	own, err := clocks.Own()
+	if err != nil {
+		return err
+	}
+	r.clocks, err = r.offsets(own)
+	return err
+}
+
+// frozenAt is when the tree was frozen, by this boot's clocks: where its own go
+// on, an absolute deadline is as far from now as it was from then. Nil where they
+// don't.
+func (r *Restorer) frozenAt() *record.Clocks {
+	was := r.im.Header.Clocks
+	if r.opt.HostClocks || was == nil {
+		return nil
+	}
+	return &record.Clocks{
+		RealtimeNs:  was.RealtimeNs,
+		MonotonicNs: was.MonotonicNs + was.MonotonicOffsetNs - r.clocks.Monotonic,
+		BoottimeNs:  was.BoottimeNs + was.BoottimeOffsetNs - r.clocks.Boottime,
+	}
 }
 
 // offsets are those that the tree's clocks are to have.

@@ -37,7 +37,10 @@ const minFloor = 512
 
 // open opens all that the tree has open or mapped.
 func (r *Restorer) open() error {
-	opt := fds.OpenOptions{ForceFiles: r.opt.ForceFiles, StdinIsImage: r.opt.StdinIsImage, Warnf: r.opt.Warnf}
+	if err := r.planClocks(); err != nil {
+		return err
+	}
+	opt := fds.OpenOptions{Clocks: r.frozenAt(), ForceFiles: r.opt.ForceFiles, StdinIsImage: r.opt.StdinIsImage, Warnf: r.opt.Warnf}
 	t := &fdTable{floor: minFloor, open: map[uint64]int{}, file: map[fileUse]int{}, shm: map[uint64]int{}, fs: map[uint64][2]int{}, opt: opt}
 	t.im = func(id uint64, flags int) (int, error) { return fds.OpenFile(r.im, id, flags, opt) }
 	r.fds = t

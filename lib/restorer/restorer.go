@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"floe/lib/clocks"
 	"floe/lib/image"
 	"floe/lib/inject"
 	"floe/lib/pages"
@@ -45,7 +46,8 @@ type Restorer struct {
 	tracer  *tracer.Tracer
 	seed    *inject.Seed
 	mms     map[uint64]*plan.AddressSpace
-	made    []tracer.TID // processes, in the order of their making
+	made    []tracer.TID   // processes, in the order of their making
+	clocks  clocks.Offsets // that the tree gets
 	kernel  kernelVDSO
 	vdsos   map[uint64]*imageVDSO // by mm_id
 	cpu     *record.Cpu
