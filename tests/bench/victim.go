@@ -115,10 +115,10 @@ func (v *victim) restore(image, mode string) (time.Duration, error) {
 	return shell(fmt.Sprintf("restore -q -d --vdso %s <%s", mode, image))
 }
 
-// shell times a command line.
+// shell times a command line. The last stage's status is the pipeline's.
 func shell(line string) (time.Duration, error) {
 	var text bytes.Buffer
-	cmd := exec.Command("bash", "-c", "set -o pipefail; "+line)
+	cmd := exec.Command("sh", "-c", line)
 	cmd.Stderr = &text
 	begin := time.Now()
 	if err := cmd.Run(); err != nil {
