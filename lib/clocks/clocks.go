@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -98,5 +99,5 @@ func BootID() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return string(b[:len(b)-1]), nil
+	return strings.TrimSpace(string(b)), nil
 }

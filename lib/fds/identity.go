@@ -3,11 +3,11 @@ package fds
 import (
 	"bytes"
 	"fmt"
-	"os"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
+	"floe/lib/clocks"
 	"floe/lib/image"
 	"floe/lib/record"
 )
@@ -33,8 +33,8 @@ func OpenFile(im *image.Image, fileID uint64, flags int, opt OpenOptions) (int, 
 
 // sameBoot tells whether the image was made on this boot of this kernel.
 func sameBoot(im *image.Image) bool {
-	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	return err == nil && im.Header != nil && im.Header.BootId == string(bytes.TrimSpace(b))
+	boot, err := clocks.BootID()
+	return err == nil && im.Header != nil && im.Header.BootId == boot
 }
 
 // openChecked opens f. The first open is of the name alone, which blocks on

@@ -73,58 +73,16 @@ func frames(t *testing.T, stream []byte) []frame {
 	}
 }
 
-// rebuild writes a stream again, with right checksums, after change has had a
-// look at every record; false leaves it out.
+// rebuild is harness.Rewritten, with the number of the stage that each record is
+// of.
 func rebuild(t *testing.T, stream []byte, change func(stage int, r *record.Record) bool) []byte {
 	t.Helper()
-	var b bytes.Buffer
-	w := record.NewWriter(&b)
 	stage := 0
-	for _, f := range frames(t, stream) {
-		if !change(stage, f.Record) {
-			if f.Record.GetEndStage() != nil {
-				stage++
-			}
-			continue
-		}
-		f.Record.Pad = nil
-		var err error
-		switch x := f.Record.Body.(type) {
-		case *record.Record_EndStage:
+	return harness.Rewritten(t, stream, func(r *record.Record) bool {
+		of := stage
+		if r.GetEndStage() != nil {
 			stage++
-			// A stage has a writer of its own.
-			err = w.EndStage(x.EndStage.Stage, x.EndStage.ToolVersion)
-			w = next(t, w, &b)
-		case *record.Record_Index:
-			err = w.End(x.Index)
-		case *record.Record_End:
-		default:
-			err = w.Add(f.Record, f.payload)
 		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := w.Flush(); err != nil {
-		t.Fatal(err)
-	}
-	return b.Bytes()
-}
-
-// next passes all that has been written through a new writer, as the next stage
-// would.
-func next(t *testing.T, w *record.Writer, b *bytes.Buffer) *record.Writer {
-	t.Helper()
-	if err := w.Mark(); err != nil {
-		t.Fatal(err)
-	}
-	done := bytes.Clone(b.Bytes())
-	b.Reset()
-	n := record.NewWriter(b)
-	for _, f := range frames(t, done) {
-		if err := n.Pass(&f.Frame, f.payload); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return n
+		return change(of, r)
+	})
 }

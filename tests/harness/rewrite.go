@@ -18,13 +18,19 @@ func Rewrite(t testing.TB, path string, change func(*record.Record) bool) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := rewrite(old, change)
-	if err != nil {
-		t.Fatalf("%s: %v", path, err)
-	}
-	if err := os.WriteFile(path, b, 0o600); err != nil {
+	if err := os.WriteFile(path, Rewritten(t, old, change), 0o600); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// Rewritten is Rewrite for a stream in memory.
+func Rewritten(t testing.TB, stream []byte, change func(*record.Record) bool) []byte {
+	t.Helper()
+	b, err := rewrite(stream, change)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
 }
 
 // rewrite passes a stream through one writer a stage, as the programs do.
