@@ -19,6 +19,8 @@ type sink interface {
 	put(rec *record.Record, payload []byte, crc uint32) (off int64, err error)
 	// write writes out all that was put.
 	write() error
+	// close ends the dump: whatever comes next goes behind what was written.
+	close() error
 }
 
 // parcel is a block with what was made of it, and the buffer that this is in.

@@ -61,10 +61,13 @@ func dump(ctx context.Context, spaces []space, s sink, opt Options, saved func(i
 		o.done()
 	}
 	if failed := d.commit.failed(); failed != nil {
-		return nil, failed // before err: that may only say that the work had failed
+		err = failed // before err: that may only say that the work had failed
 	}
 	if err == nil {
 		err = d.commit.finish()
+	}
+	if closed := s.close(); err == nil && closed != nil {
+		err = fmt.Errorf("the end of the image: %w", closed)
 	}
 	return d.commit.index, err
 }

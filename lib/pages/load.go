@@ -174,12 +174,17 @@ func (w *placer) payload(j job) ([]byte, error) {
 		w.buf = make([]byte, BlockSize)
 	}
 	b := w.buf[:j.size]
-	if n, err := w.file.ReadAt(b, j.off); err == io.EOF && n < len(b) {
-		return nil, badImage("payload of %d bytes at offset %d: %w", j.size, j.off, io.ErrUnexpectedEOF)
-	} else if n < len(b) {
-		return nil, fmt.Errorf("image: payload at offset %d: %w", j.off, err)
+	var crc uint32
+	for at := 0; at < len(b); at += piecePages * PageSize {
+		piece, off := b[at:min(at+piecePages*PageSize, len(b))], j.off+int64(at)
+		if n, err := w.file.ReadAt(piece, off); err == io.EOF && n < len(piece) {
+			return nil, badImage("payload of %d bytes at offset %d: %w", j.size, j.off, io.ErrUnexpectedEOF)
+		} else if n < len(piece) {
+			return nil, fmt.Errorf("image: payload at offset %d: %w", j.off, err)
+		}
+		crc = crc32.Update(crc, castagnoli, piece)
 	}
-	if crc := crc32.Checksum(b, castagnoli); crc != j.crc {
+	if crc != j.crc {
 		return nil, badImage("payload of %d bytes at offset %d: checksum %#x, not %#x: the image is damaged", j.size, j.off, crc, j.crc)
 	}
 	return b, nil

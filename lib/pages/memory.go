@@ -64,21 +64,8 @@ func (m *memory) read(v *iovecs, runs []Run, buf []byte) error {
 	if err != nil && !errors.Is(err, unix.EFAULT) {
 		return fmt.Errorf("task %d: read memory at %#x: %w", m.pid, runs[0].Addr, err)
 	}
-	return m.readForced(skipPages(runs, max(n, 0)/PageSize), buf[max(n, 0)/PageSize*PageSize:])
-}
-
-// skipPages is runs without their first pages.
-func skipPages(runs []Run, pages int) []Run {
-	skip := uint64(pages)
-	for len(runs) > 0 && runs[0].Pages <= skip {
-		skip -= runs[0].Pages
-		runs = runs[1:]
-	}
-	if skip == 0 || len(runs) == 0 {
-		return runs
-	}
-	first := Run{runs[0].Addr + skip*PageSize, runs[0].Pages - skip}
-	return append([]Run{first}, runs[1:]...)
+	_, rest := cutRuns(runs, uint64(max(n, 0)/PageSize))
+	return m.readForced(rest, buf[max(n, 0)/PageSize*PageSize:])
 }
 
 // readForced reads as a debugger does, whatever the protection says.

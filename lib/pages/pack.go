@@ -1,9 +1,8 @@
 package pages
 
 import (
-	"hash/crc32"
-
 	"github.com/pierrec/lz4/v4"
+	"hash/crc32"
 
 	"floe/lib/record"
 )
@@ -41,6 +40,10 @@ type packed struct {
 	encoding record.Pages_Encoding
 }
 
+// piecePages is how much of a block is read at a time: what was read is looked
+// at while the processor's own cache still has it.
+const piecePages = 64
+
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // packer is what one worker has to itself.
@@ -56,20 +59,27 @@ type packer struct {
 // What it returns refers to the buffer that is returned; buf is no longer the
 // caller's.
 func (p *packer) pack(b *block, buf []byte) (packed, []byte, error) {
-	size := int(countPages(b.runs) * PageSize)
-	if size == 0 {
+	if len(b.runs) == 0 {
 		return packed{}, buf, nil
 	}
-	if err := b.src.read(&p.iov, b.runs, buf[:size]); err != nil {
-		return packed{}, buf, err
+	n, out := 0, packed{encoding: record.Pages_RAW}
+	for rest := b.runs; len(rest) > 0; {
+		var piece []Run
+		piece, rest = cutRuns(rest, piecePages)
+		got := buf[n : n+int(countPages(piece)*PageSize)]
+		if err := b.src.read(&p.iov, piece, got); err != nil {
+			return packed{}, buf, err
+		}
+		var k int
+		k, out.data, out.zero = splitZero(got, piece, out.data, out.zero)
+		out.crc = crc32.Update(out.crc, castagnoli, got[:k])
+		n += k
 	}
-	n, data, zero := splitZero(buf[:size], b.runs, nil, nil)
-	out := packed{data: data, zero: zero, payload: buf[:n], encoding: record.Pages_RAW}
+	out.payload = buf[:n]
 	if c := p.squeeze(out.payload); c != nil {
-		out.payload, out.encoding = c, record.Pages_LZ4
+		out.payload, out.encoding, out.crc = c, record.Pages_LZ4, crc32.Checksum(c, castagnoli)
 		p.spare, buf = buf, p.spare
 	}
-	out.crc = crc32.Checksum(out.payload, castagnoli)
 	return out, buf, nil
 }
 

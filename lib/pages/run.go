@@ -46,3 +46,18 @@ func appendMerged(runs, a, b []Run) []Run {
 	}
 	return runs
 }
+
+// cutRuns cuts runs after n pages; runs stays as it is.
+func cutRuns(runs []Run, n uint64) (head, tail []Run) {
+	for i, r := range runs {
+		if n == 0 {
+			return runs[:i:i], runs[i:]
+		}
+		if r.Pages > n {
+			head = append(runs[:i:i], Run{r.Addr, n})
+			return head, append([]Run{{r.Addr + n*PageSize, r.Pages - n}}, runs[i+1:]...)
+		}
+		n -= r.Pages
+	}
+	return runs, nil
+}

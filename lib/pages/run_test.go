@@ -19,14 +19,24 @@ func TestAppendMerged(t *testing.T) {
 	}
 }
 
-func TestSkipPages(t *testing.T) {
+func TestCutRuns(t *testing.T) {
 	runs := []Run{{0, 2}, {0x8000, 3}}
-	for n, want := range [][]Run{
-		runs, {{0x1000, 1}, {0x8000, 3}}, {{0x8000, 3}}, {{0x9000, 2}}, {{0xa000, 1}}, {},
+	for n, want := range [][2][]Run{
+		{{}, runs},
+		{{{0, 1}}, {{0x1000, 1}, {0x8000, 3}}},
+		{{{0, 2}}, {{0x8000, 3}}},
+		{{{0, 2}, {0x8000, 1}}, {{0x9000, 2}}},
+		{{{0, 2}, {0x8000, 2}}, {{0xa000, 1}}},
+		{runs, {}},
+		{runs, {}},
 	} {
-		if got := skipPages(runs, n); !slices.Equal(got, want) {
-			t.Errorf("less %d pages: %v, want %v", n, got, want)
+		head, tail := cutRuns(runs, uint64(n))
+		if !slices.Equal(head, want[0]) || !slices.Equal(tail, want[1]) {
+			t.Errorf("after %d pages: %v and %v, want %v", n, head, tail, want)
 		}
+	}
+	if !slices.Equal(runs, []Run{{0, 2}, {0x8000, 3}}) {
+		t.Errorf("cutting has changed the runs: %v", runs)
 	}
 }
 

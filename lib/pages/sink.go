@@ -14,7 +14,9 @@ import (
 type output struct {
 	w    *record.Writer
 	f    *os.File
+	room reserve
 	vecs [][]byte // put and not written
+	size int64    // bytes in vecs
 }
 
 // newOutput takes over from w, which writes to f, until the dump is done.
@@ -23,7 +25,7 @@ func newOutput(w *record.Writer, f *os.File) (*output, error) {
 		return nil, err
 	}
 	unix.FcntlInt(f.Fd(), unix.F_SETPIPE_SZ, BlockSize) // if it is a pipe: fewer switches
-	return &output{w: w, f: f}, nil
+	return &output{w: w, f: f, room: openReserve(f)}, nil
 }
 
 func (o *output) put(rec *record.Record, payload []byte, crc uint32) (int64, error) {
@@ -39,6 +41,7 @@ func (o *output) put(rec *record.Record, payload []byte, crc uint32) (int64, err
 	if len(payload) > 0 {
 		o.vecs = append(o.vecs, payload)
 	}
+	o.size += int64(len(frame) + len(payload))
 	return at - int64(len(frame)), nil
 }
 
@@ -46,8 +49,9 @@ func (o *output) write() error {
 	if err := o.w.Flush(); err != nil { // the magic, if nothing was written before
 		return err
 	}
+	o.room.next(o.size)
 	vecs := o.vecs
-	o.vecs = o.vecs[:0]
+	o.vecs, o.size = o.vecs[:0], 0
 	conn, err := o.f.SyscallConn()
 	if err != nil {
 		return err
@@ -69,6 +73,8 @@ func (o *output) write() error {
 	}
 	return nil
 }
+
+func (o *output) close() error { return o.room.close() }
 
 // skipVecs is vecs without their first n bytes.
 func skipVecs(vecs [][]byte, n int) [][]byte {

@@ -44,7 +44,8 @@ func (t *target) writeBatch(v *iovecs, runs []Run, buf []byte) error {
 		return fmt.Errorf("task %d: write memory at %#x: %w", t.pid, runs[0].Addr, err)
 	}
 	done := max(n, 0) / PageSize
-	return t.force(skipPages(runs, done), buf[done*PageSize:])
+	_, rest := cutRuns(runs, uint64(done))
+	return t.force(rest, buf[done*PageSize:])
 }
 
 func (t *target) force(runs []Run, buf []byte) error {
