@@ -34,7 +34,7 @@ check: deps ## format, vet, staticcheck, generated code is current
 
 gen: ## generate the protobuf code again (needs protoc)
 	GOBIN=$(TOOLS) $(GO) install google.golang.org/protobuf/cmd/protoc-gen-go
-	PATH=$(TOOLS):$$PATH protoc --go_out=. --go_opt=module=floe lib/record/record.proto
+	PATH=$(TOOLS):$$PATH scripts/gen .
 
 man: all ## manual pages into bin/man/
 	@mkdir -p bin/man

@@ -7,11 +7,14 @@ import (
 	"os"
 	"os/signal"
 	"reflect"
+	"runtime"
 	"runtime/debug"
 	"slices"
 
 	"github.com/alecthomas/kong"
 	"golang.org/x/sys/unix"
+
+	_ "floe/lib/calm"
 )
 
 // Version is the tool's; the build sets it.
@@ -25,19 +28,27 @@ type common struct {
 	Man     bool             `help:"Print the manual page (roff) and exit."`
 }
 
-// What keeps a program small and quick. A short run collects no garbage at
-// all; a long one stays far below 64 MiB.
+// What keeps a program small: a long run stays far below 64 MiB.
 const (
 	memoryLimit = 40 << 20 // bytes
-	gcPercent   = 400      // the first collection comes at 16 MiB
+	gcPercent   = 400
 )
+
+// keepSmall sets the limits once the first collection of garbage shows that
+// this is no short run: to set them stops the world twice.
+func keepSmall() {
+	first := new([64]byte)
+	runtime.SetFinalizer(first, func(*[64]byte) {
+		debug.SetGCPercent(gcPercent)
+		debug.SetMemoryLimit(memoryLimit)
+	})
+}
 
 // Main runs a program: parses its flags into flags (a pointer to a kong
 // struct), runs run, prints its error and exits with its status. source is the
 // program's main.go, whose package comment is the manual.
 func Main(name, source string, flags any, run func(context.Context, *Logger) error) {
-	debug.SetGCPercent(gcPercent)
-	debug.SetMemoryLimit(memoryLimit)
+	keepSmall()
 	signal.Ignore(unix.SIGPIPE)
 	log := NewLogger(os.Stderr, name)
 	err := parseAndRun(name, source, flags, os.Args[1:], log, run)
@@ -54,7 +65,7 @@ func silent(err error) bool {
 }
 
 func parseAndRun(name, source string, flags any, args []string, log *Logger, run func(context.Context, *Logger) error) error {
-	if len(args) == 0 && zeroWillDo(reflect.TypeOf(flags).Elem()) {
+	if len(args) == 0 && setDefaults(reflect.ValueOf(flags).Elem()) {
 		return start(log, run)
 	}
 	var c common
@@ -80,17 +91,25 @@ func start(log *Logger, run func(context.Context, *Logger) error) error {
 	return run(ctx, log)
 }
 
-// zeroWillDo tells whether flags that nobody has given are all zero: then there
-// is nothing to parse, which would take a stage as long as its work does.
-func zeroWillDo(t reflect.Type) bool {
-	for i := range t.NumField() {
-		tag := t.Field(i).Tag
-		_, given := tag.Lookup("default")
+// setDefaults sets flags of which nobody has given any, and tells whether it
+// could: to parse nothing would take a stage as long as its work does.
+func setDefaults(flags reflect.Value) bool {
+	for i := range flags.NumField() {
+		tag := flags.Type().Field(i).Tag
 		_, arg := tag.Lookup("arg")
 		_, optional := tag.Lookup("optional")
 		_, required := tag.Lookup("required")
 		_, command := tag.Lookup("cmd")
-		if _, env := tag.Lookup("env"); given || arg && !optional || required || command || env {
+		if _, env := tag.Lookup("env"); arg && !optional || required || command || env {
+			return false
+		}
+		given, ok := tag.Lookup("default")
+		switch f := flags.Field(i); {
+		case !ok:
+		case f.Kind() == reflect.String:
+			f.SetString(given)
+		case f.Kind() == reflect.Int && given == "0":
+		default:
 			return false
 		}
 	}

@@ -63,14 +63,23 @@ func shapeOf(t reflect.Type) *shape {
 	return s
 }
 
-// oneofs are the structs that hold the members of a message's oneofs.
+// oneofs are the structs that hold the members of a message's oneof.
 func oneofs(t reflect.Type) []any {
-	for i := range file_lib_record_record_proto_msgTypes {
-		if mi := &file_lib_record_record_proto_msgTypes[i]; mi.GoReflectType == reflect.PointerTo(t) {
-			return mi.OneofWrappers
+	switch t {
+	case recordType:
+		return []any{
+			(*Record_Header)(nil), (*Record_Mark)(nil), (*Record_EndStage)(nil), (*Record_Index)(nil), (*Record_End)(nil),
+			(*Record_Task)(nil), (*Record_Thread)(nil), (*Record_Mm)(nil), (*Record_Vma)(nil), (*Record_File)(nil),
+			(*Record_Vdso)(nil), (*Record_Fs)(nil), (*Record_Fd)(nil), (*Record_OpenFile)(nil), (*Record_Pipe)(nil),
+			(*Record_FileLock)(nil), (*Record_Pages)(nil),
+		}
+	case reflect.TypeFor[OpenFile]():
+		return []any{
+			(*OpenFile_Path_)(nil), (*OpenFile_Pipe)(nil), (*OpenFile_Eventfd)(nil), (*OpenFile_Epoll_)(nil),
+			(*OpenFile_Timerfd)(nil), (*OpenFile_Signalfd)(nil), (*OpenFile_External_)(nil),
 		}
 	}
-	return nil
+	panic("record: " + t.Name() + " has a oneof that this list lacks")
 }
 
 // add adds the fields of a struct that have a tag, as in
