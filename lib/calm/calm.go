@@ -10,7 +10,7 @@
 package calm
 
 import (
-	"golang.org/x/sys/unix"
+	"syscall" // and nothing else: what has fewer dependencies comes earlier
 )
 
 // slack is how late the monitor may wake up, ns.
@@ -22,28 +22,28 @@ func init() {
 	if tid == "" {
 		return
 	}
-	fd, err := unix.Open("/proc/"+tid+"/timerslack_ns", unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	fd, err := syscall.Open("/proc/"+tid+"/timerslack_ns", syscall.O_WRONLY|syscall.O_CLOEXEC, 0)
 	if err != nil {
 		return
 	}
-	_, _ = unix.Write(fd, []byte(slack))
-	unix.Close(fd)
+	_, _ = syscall.Write(fd, []byte(slack))
+	syscall.Close(fd)
 }
 
 // monitor is the id of the thread that the runtime's monitor is: the first that
 // the first thread makes. Empty: can't be found.
 func monitor() string {
-	dir, err := unix.Open("/proc/self/task", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	dir, err := syscall.Open("/proc/self/task", syscall.O_RDONLY|syscall.O_DIRECTORY|syscall.O_CLOEXEC, 0)
 	if err != nil {
 		return ""
 	}
-	defer unix.Close(dir)
+	defer syscall.Close(dir)
 	var buf [512]byte
-	n, err := unix.ReadDirent(dir, buf[:])
+	n, err := syscall.ReadDirent(dir, buf[:])
 	if err != nil {
 		return ""
 	}
-	_, _, names := unix.ParseDirent(buf[:n], 2, make([]string, 0, 2)) // in the order that they were made
+	_, _, names := syscall.ParseDirent(buf[:n], 2, make([]string, 0, 2)) // in the order that they were made
 	if len(names) < 2 {
 		return ""
 	}
