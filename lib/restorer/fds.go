@@ -32,8 +32,37 @@ type fileUse struct {
 // fileSource opens a file of the image, checked for being the same one.
 type fileSource func(fileID uint64, flags int) (int, error)
 
-// minFloor leaves room below for restore's own descriptors.
-const minFloor = 512
+const (
+	// minFloor leaves room below for restore's own descriptors.
+	minFloor = 512
+	// firstTable is how many descriptors a process has room for at first
+	// (NR_OPEN_DEFAULT). To give one with threads more, the kernel waits for all
+	// processors (synchronize_rcu), which takes longer than all else that a
+	// small tree needs.
+	firstTable = 64
+	// ownMost is more than restore has open itself, besides what the tree has.
+	ownMost = 24
+)
+
+// floorFor is where the duplicates begin, all of them above top. Those of a
+// small tree fit in the first table.
+func (r *Restorer) floorFor(top int32) int {
+	type object struct {
+		fileUse
+		shmem uint64
+	}
+	mapped := map[object]bool{} // at least as many as there will be
+	for _, list := range r.im.Vmas {
+		for _, v := range list {
+			mapped[object{fileUse{v.FileId, v.Kind == record.Vma_FILE_SHARED}, v.ShmemId}] = true
+		}
+	}
+	n := len(r.im.OpenFiles) + len(mapped) + len(r.im.Mms) + 2*len(r.im.Fs)
+	if low := firstTable - n; int(top) < low && ownMost+len(r.im.OpenFiles) <= low {
+		return low
+	}
+	return max(minFloor, int(top)+1)
+}
 
 // open opens all that the tree has open or mapped.
 func (r *Restorer) open() error {
@@ -41,14 +70,16 @@ func (r *Restorer) open() error {
 		return err
 	}
 	opt := fds.OpenOptions{Clocks: r.frozenAt(), ForceFiles: r.opt.ForceFiles, StdinIsImage: r.opt.StdinIsImage, Warnf: r.opt.Warnf}
-	t := &fdTable{floor: minFloor, open: map[uint64]int{}, file: map[fileUse]int{}, shm: map[uint64]int{}, fs: map[uint64][2]int{}, opt: opt}
+	t := &fdTable{open: map[uint64]int{}, file: map[fileUse]int{}, shm: map[uint64]int{}, fs: map[uint64][2]int{}, opt: opt}
 	t.im = func(id uint64, flags int) (int, error) { return fds.OpenFile(r.im, id, flags, opt) }
 	r.fds = t
+	top := int32(-1)
 	for _, list := range r.im.Fds {
 		for _, f := range list {
-			t.floor = max(t.floor, int(f.Fd)+1)
+			top = max(top, f.Fd)
 		}
 	}
+	t.floor = r.floorFor(top)
 	var err error
 	if t.set, err = fds.Open(r.im, opt); err != nil {
 		return err
