@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"reflect"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -65,10 +64,11 @@ func silent(err error) bool {
 }
 
 func parseAndRun(name, source string, flags any, args []string, log *Logger, run func(context.Context, *Logger) error) error {
-	if len(args) == 0 && setDefaults(reflect.ValueOf(flags).Elem()) {
+	var c common
+	if parsePlain(args, flags, &c) {
+		log.Verbose, log.Quiet = c.Verbose, c.Quiet
 		return start(log, run)
 	}
-	var c common
 	m := parseManual(source)
 	p, err := kong.New(flags, kong.Name(name), kong.Description(m.help()), kong.Embed(&c), kong.Vars{"version": name + " " + Version},
 		kong.ConfigureHelp(kong.HelpOptions{NoAppDescFormat: true}))
@@ -89,31 +89,6 @@ func start(log *Logger, run func(context.Context, *Logger) error) error {
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
 	return run(ctx, log)
-}
-
-// setDefaults sets flags of which nobody has given any, and tells whether it
-// could: to parse nothing would take a stage as long as its work does.
-func setDefaults(flags reflect.Value) bool {
-	for i := range flags.NumField() {
-		tag := flags.Type().Field(i).Tag
-		_, arg := tag.Lookup("arg")
-		_, optional := tag.Lookup("optional")
-		_, required := tag.Lookup("required")
-		_, command := tag.Lookup("cmd")
-		if _, env := tag.Lookup("env"); arg && !optional || required || command || env {
-			return false
-		}
-		given, ok := tag.Lookup("default")
-		switch f := flags.Field(i); {
-		case !ok:
-		case f.Kind() == reflect.String:
-			f.SetString(given)
-		case f.Kind() == reflect.Int && given == "0":
-		default:
-			return false
-		}
-	}
-	return true
 }
 
 // wantsMan finds --man where it is a flag: before the arguments of a command,
