@@ -130,9 +130,20 @@ func (b *bench) large() error {
 	var dump, restore, plain series
 	gb := float64(b.mib) * (1 << 20) / 1e9
 	const rounds = 9
+	zeros := filepath.Join(b.dir, "zeros")
 	for range rounds {
-		os.Remove(image)
-		if err := b.warm(); err != nil {
+		if err := b.warm(zeros); err != nil {
+			return err
+		}
+		w, err := shell(fmt.Sprintf("dd if=/dev/zero of=%s bs=1M count=%d status=none", zeros, b.mib))
+		if err != nil {
+			return err
+		}
+		plain = append(plain, gb/w.Seconds())
+	}
+	os.Remove(zeros)
+	for range rounds {
+		if err := b.warm(image); err != nil {
 			return err
 		}
 		d, err := v.save(image)
@@ -140,20 +151,10 @@ func (b *bench) large() error {
 			return err
 		}
 		dump = append(dump, gb/d.Seconds())
-		zeros := filepath.Join(b.dir, "zeros")
-		if err := b.warm(); err != nil {
-			return err
-		}
-		w, err := shell(fmt.Sprintf("dd if=/dev/zero of=%s bs=1M count=%d status=none", zeros, b.mib))
-		if err != nil {
-			return err
-		}
-		os.Remove(zeros)
-		plain = append(plain, gb/w.Seconds())
 	}
 	for range rounds {
 		v.kill()
-		if err := b.warm(); err != nil {
+		if err := b.warm(""); err != nil {
 			return err
 		}
 		r, err := v.restore(image, "auto")
@@ -166,10 +167,14 @@ func (b *bench) large() error {
 	return b.memory(v, image)
 }
 
-// warm touches as much memory as the next measurement needs, and frees it. A
-// virtual machine gives memory that nobody uses back to its host, and what is
-// measured then is how fast the host returns it.
-func (b *bench) warm() error {
+// warm removes what the last measurement has written, touches as much memory as
+// the next one needs, and frees it. A virtual machine gives memory that nobody
+// uses back to its host, and what is measured then is how fast the host returns
+// it.
+func (b *bench) warm(remove string) error {
+	if remove != "" {
+		os.Remove(remove)
+	}
 	m, err := unix.Mmap(-1, 0, (b.mib+512)<<20, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
 	if err != nil {
 		return fmt.Errorf("mmap: %w", err)
