@@ -2,6 +2,7 @@ package record
 
 import (
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -48,7 +49,7 @@ func shapeOf(t reflect.Type) *shape {
 		switch sf := t.Field(i); {
 		case sf.Name == "unknownFields":
 			s.unknown = i
-		case sf.Tag.Get("protobuf_oneof") != "": // no message has two
+		case strings.HasPrefix(string(sf.Tag), "protobuf_oneof:"): // no message has two
 			for _, w := range oneofs(t) {
 				s.add(reflect.TypeOf(w).Elem(), i)
 			}
@@ -86,17 +87,22 @@ func oneofs(t reflect.Type) []any {
 // `protobuf:"bytes,16,opt,name=header,proto3,oneof"`.
 // The struct is the message itself, or a oneof's that has index in the message.
 func (s *shape) add(t reflect.Type, oneof int) {
+	s.fields = slices.Grow(s.fields, t.NumField()+1)
 	for i := range t.NumField() {
 		sf := t.Field(i)
-		tag := strings.Split(sf.Tag.Get("protobuf"), ",")
-		if len(tag) < 3 {
+		// Not by StructTag's methods: a program that starts has no time for them.
+		tag, ok := strings.CutPrefix(string(sf.Tag), `protobuf:"`)
+		if !ok {
 			continue
 		}
-		n, err := strconv.Atoi(tag[1])
+		tag, _, _ = strings.Cut(tag, `"`)
+		kind, rest, _ := strings.Cut(tag, ",")
+		number, rest, _ := strings.Cut(rest, ",")
+		n, err := strconv.Atoi(number)
 		if err != nil {
 			panic("record: generated code with the tag " + sf.Tag)
 		}
-		f := field{known: true, repeated: tag[2] == "rep", oneof: tag[len(tag)-1] == "oneof", zigzag: strings.HasPrefix(tag[0], "zigzag"), index: i}
+		f := field{known: true, repeated: strings.HasPrefix(rest, "rep,"), oneof: strings.HasSuffix(tag, ",oneof"), zigzag: strings.HasPrefix(kind, "zigzag"), index: i}
 		if f.oneof {
 			f.index, f.wrapper = oneof, t
 		}
@@ -104,7 +110,7 @@ func (s *shape) add(t reflect.Type, oneof int) {
 		if f.repeated {
 			elem = elem.Elem()
 		}
-		f.wire, f.elem = wireOf(tag[0], elem)
+		f.wire, f.elem = wireOf(kind, elem)
 		if elem.Kind() == reflect.Pointer {
 			f.message = elem.Elem()
 		}
