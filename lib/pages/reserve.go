@@ -16,7 +16,7 @@ const (
 // adds to the end, that takes longer than copying the bytes does.
 //
 // The file is longer than what was written until close: what is behind is
-// zeros, which no reader takes for a record.
+// zeros, which are no record.
 type reserve struct {
 	fd      int
 	on      bool

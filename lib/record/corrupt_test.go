@@ -85,6 +85,26 @@ func TestEveryCutIsFound(t *testing.T) {
 	}
 }
 
+// TestZeros: a file that was longer than what had been written to it when its
+// writer was killed.
+func TestZeros(t *testing.T) {
+	b := golden(t)
+	readFrames(t, b, func(f *Frame) {
+		end := int(f.PayloadOffset) + int(f.Record.PayloadLen)
+		if end == len(b) {
+			return
+		}
+		err := readAll(append(b[:end:end], make([]byte, 4096)...))
+		if !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), "zeros where a record should be") {
+			t.Errorf("zeros after the %s record at %d: %v", kindName(f.body), f.Offset, err)
+		}
+		err = readAll(append(b[:end-1:end-1], make([]byte, 4096)...))
+		if err == nil || err == io.EOF {
+			t.Errorf("zeros from the end of the %s record at %d on: %v", kindName(f.body), f.Offset, err)
+		}
+	})
+}
+
 func TestTrailingBytes(t *testing.T) {
 	for _, tail := range [][]byte{{0}, magic[:], golden(t)} {
 		if err := readAll(append(golden(t), tail...)); !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), "more follows the end record") {

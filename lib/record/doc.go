@@ -13,6 +13,8 @@
 //	        │ (5 bytes max) │ protobuf, one body      │ Record.payload_len  │
 //	        └───────────────┴─────────────────────────┴─────────────────────┘
 //
+// N is not 0: a file that was not written to its end may go on with zeros.
+//
 // The records of one stage stand together, and its EndStage closes them:
 //
 //	Header Task… Thread… EndStage(freeze)

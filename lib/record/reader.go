@@ -209,6 +209,9 @@ func (r *Reader) length(f *Frame) (int, error) {
 		f.Raw = append(f.Raw, b)
 		n |= uint64(b&0x7f) << (7 * i)
 		if b < 0x80 {
+			if n == 0 {
+				return 0, r.damaged("zeros where a record should be: it was not written to its end")
+			}
 			if n > MaxRecord {
 				return 0, r.damaged("record of %d bytes: %v", n, ErrTooLarge)
 			}
