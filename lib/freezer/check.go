@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -40,10 +41,31 @@ func (t *Tree) check() error {
 			return errAgain // a newborn whose parent has gone
 		}
 	}
-	if t.busy || lastPID() != t.lastPID {
-		return t.escapes()
+	if last := lastPID(); t.busy || last != t.lastPID {
+		return t.escapes(t.between(last))
 	}
 	return nil
+}
+
+// between tells of a pid whether it can have been given out since the tree was
+// begun, when last was the last one. Pids go up and, past pid_max, begin again:
+// no kernel gives out usualMax of them in so little time.
+func (t *Tree) between(last int) func(pid int) bool {
+	const (
+		usualMax = 32768
+		little   = 50 * time.Millisecond
+	)
+	if t.busy || t.lastPID == 0 || last < t.lastPID || pidMax() < usualMax || time.Since(t.begin) > little {
+		return func(int) bool { return true }
+	}
+	return func(pid int) bool { return t.lastPID < pid && pid <= last }
+}
+
+// pidMax is the kernel's pid_max; 0 when it does not say.
+func pidMax() int {
+	b, _ := os.ReadFile("/proc/sys/kernel/pid_max")
+	n, _ := strconv.Atoi(strings.TrimSpace(string(b)))
+	return n
 }
 
 // lastPID is the pid (or thread id) that was given out last in this pid
@@ -63,7 +85,7 @@ func lastPID() int {
 
 // escapes looks for a child that was made while the tree was being frozen and
 // whose parent ended: it went to the reaper, outside the tree.
-func (t *Tree) escapes() error {
+func (t *Tree) escapes(possible func(pid int) bool) error {
 	pids, err := procfs.Processes()
 	if err != nil {
 		return err
@@ -80,7 +102,7 @@ func (t *Tree) escapes() error {
 	const tick = 10_000_000 // ns; USER_HZ is 100
 	since := uint64(boot.Nano()-(now.Nano()-begin.UnixNano())) / tick
 	for _, pid := range pids {
-		if t.byPID[pid] != nil {
+		if t.byPID[pid] != nil || !possible(pid) {
 			continue
 		}
 		s, err := procfs.ReadStat(pid)
