@@ -155,8 +155,14 @@ func (t *Tree) seizeThreads(p *tracer.Ptrace, proc *Process) (changed bool, err 
 
 func (t *Tree) seize(p *tracer.Ptrace, proc *Process, th *Thread) error {
 	th.asked = true
+	// A thread that calls exec is two tasks for a moment, one of them dead; one
+	// that does nothing else can show that one several times in a row.
+	const tries = 20
 	var err error
-	for range 2 { // a thread that calls exec is two tasks for a moment, one of them dead
+	for try := range tries {
+		if try > 1 {
+			time.Sleep(100 * time.Microsecond)
+		}
 		if err = p.Seize(th.TID, seizeOptions); err == nil {
 			err = p.Interrupt(th.TID)
 		}
