@@ -37,6 +37,7 @@ type stuckError struct {
 	tid  tracer.TID
 	comm string
 	what string
+	cut  bool // the time was over before it had been waited for long
 }
 
 func (e *stuckError) Error() string {
@@ -46,6 +47,7 @@ func (e *stuckError) Error() string {
 // Freeze stops the tree of root, again and again until nothing of it is left
 // running, or until ctx ends: then it is let go.
 func Freeze(ctx context.Context, p *tracer.Ptrace, root int) (*Tree, error) {
+	var why error // of the attempt before
 	for stall := firstStall; ; stall = min(2*stall, mostStall) {
 		t := newTree(root)
 		t.stall = stall
@@ -54,6 +56,10 @@ func Freeze(ctx context.Context, p *tracer.Ptrace, root int) (*Tree, error) {
 			return t, nil
 		}
 		t.release(ctx, p)
+		if stuck := (*stuckError)(nil); errors.As(err, &stuck) && stuck.cut && why != nil {
+			err = why
+		}
+		why = err
 		if !transient(err, root) {
 			return nil, err
 		}
@@ -244,7 +250,7 @@ func (t *Tree) awaitStops(ctx context.Context, p *tracer.Ptrace) error {
 			return nil
 		}
 		if quiet := time.Since(last); quiet > t.stall || ctx.Err() != nil {
-			return t.stuck(waiting)
+			return t.stuck(waiting, quiet <= t.stall)
 		} else if quiet > firstStall/10 && lost(waiting.TID) {
 			return errAgain // exec took it away without a word
 		}
@@ -294,13 +300,13 @@ func (t *Tree) running() *Thread {
 	return nil
 }
 
-func (t *Tree) stuck(th *Thread) error {
+func (t *Tree) stuck(th *Thread, cut bool) error {
 	s, err := procfs.ReadStat(int(th.TID))
 	if err != nil {
 		th.gone = true
 		return errAgain
 	}
-	e := &stuckError{tid: th.TID, comm: s.Comm}
+	e := &stuckError{tid: th.TID, comm: s.Comm, cut: cut}
 	wchan, _ := os.ReadFile(fmt.Sprintf("/proc/%d/wchan", th.TID))
 	switch {
 	case s.State == 'D' && string(wchan) == "kernel_clone":
@@ -342,10 +348,19 @@ func (t *Tree) release(ctx context.Context, p *tracer.Ptrace) {
 	for _, th := range t.threads {
 		t.drop(p, th)
 	}
-	for ctx.Err() == nil {
+	const grace = 200 * time.Millisecond // past the end of ctx
+	var end time.Time
+	for {
 		th := t.running()
 		if th == nil {
 			return
+		}
+		if ctx.Err() != nil {
+			if now := time.Now(); end.IsZero() {
+				end = now.Add(grace)
+			} else if now.After(end) {
+				return
+			}
 		}
 		tid, s, err := p.WaitAny(false)
 		if err != nil {

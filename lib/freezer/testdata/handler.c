@@ -31,9 +31,10 @@ static void on(int sig, siginfo_t *si, void *p)
 	if (rip - getauxval(AT_SYSINFO_EHDR) < 8192) {
 		inside = 1;
 		if (stay) {
-			write(1, "ok inside\n", 10);
-			for (;;)
-				pause();
+			for (;;) { /* whenever somebody begins to listen */
+				write(1, "ok inside\n", 10);
+				nap();
+			}
 		}
 	}
 	if (nested)
