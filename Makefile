@@ -33,7 +33,7 @@ check: deps ## format, vet, staticcheck, generated code is current
 	@scripts/check
 
 gen: ## generate the protobuf code again (needs protoc)
-	GOBIN=$(TOOLS) $(GO) install google.golang.org/protobuf/cmd/protoc-gen-go
+	GOBIN=$(TOOLS) $(GO) install google.golang.org/protobuf/cmd/protoc-gen-go ./scripts/protoc-gen-record
 	PATH=$(TOOLS):$$PATH scripts/gen .
 
 man: all ## manual pages into bin/man/

@@ -9,7 +9,10 @@ import (
 	"unicode"
 	"unicode/utf16"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"floe/lib/record/recordpb"
 )
 
 // export prints every record as a line of JSON.
@@ -41,7 +44,11 @@ const (
 )
 
 func (e *exporter) record(f frame) error {
-	m := f.Record.ProtoReflect()
+	var rec recordpb.Record
+	if err := proto.Unmarshal(f.Encoded(), &rec); err != nil {
+		return err
+	}
+	m := rec.ProtoReflect()
 	fmt.Fprintf(e.w, `{"payloadLen":"%d"`, f.Record.PayloadLen)
 	fields := m.Descriptor().Fields()
 	for i := range fields.Len() {

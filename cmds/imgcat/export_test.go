@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"floe/lib/record"
+	"floe/lib/record/recordpb"
 )
 
 // Each line is what protojson reads, and all of the record but filler and what
@@ -24,10 +25,10 @@ func TestExport(t *testing.T) {
 			t.Fatalf("%s: %d lines of %d records", name, len(lines), len(want))
 		}
 		for i, line := range lines {
-			w := want[i].Record
+			w := protobuf(t, want[i].Record)
 			w.Pad = nil
 			w.ProtoReflect().SetUnknown(nil)
-			var got record.Record
+			var got recordpb.Record
 			if err := protojson.Unmarshal([]byte(line), &got); err != nil {
 				t.Errorf("%s: %v in %s", name, err, line)
 			} else if !proto.Equal(&got, w) {
@@ -43,6 +44,20 @@ func TestExport(t *testing.T) {
 	}
 }
 
+// protobuf is a record as protobuf's own code has it.
+func protobuf(t *testing.T, r *record.Record) *recordpb.Record {
+	t.Helper()
+	b, err := record.Encode(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &recordpb.Record{}
+	if err := proto.Unmarshal(b, m); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
 // Strings of all sorts, and an enum's number without a name.
 func TestExportValues(t *testing.T) {
 	want := &record.Record{Body: &record.Record_Vma{Vma: &record.Vma{Name: "a\"\\/\x00\x1f\u009b\U000e0001\U0001f600é\u2028\ufffd", Kind: 77, Flags: []string{"", "x"}, Start: 1<<64 - 1}}}
@@ -50,9 +65,9 @@ func TestExportValues(t *testing.T) {
 	r := piped(t, flags{JSON: true}, stream(t, "freeze", header, want))
 	refused(t, "an unfinished stream", r, "missing vmadump, vdsoprobe, fddump, pagedump; run them")
 	for i, w := range []*record.Record{header, want} {
-		var got record.Record
+		var got recordpb.Record
 		line := strings.Split(r.out, "\n")[i]
-		if err := protojson.Unmarshal([]byte(line), &got); err != nil || !proto.Equal(&got, w) {
+		if err := protojson.Unmarshal([]byte(line), &got); err != nil || !proto.Equal(&got, protobuf(t, w)) {
 			t.Errorf("%v, %v\n%s", err, &got, line)
 		}
 	}

@@ -109,8 +109,7 @@ func fillers() map[string]filler {
 		},
 		"unknown": func(add adder) {
 			for i := range 100 {
-				r := &record.Record{}
-				r.ProtoReflect().SetUnknown(append([]byte{0xc2, 0x07, 0x80, 0x80, 0x40}, bytes.Repeat([]byte{byte(i)}, 1<<20)...))
+				r := unknown(append([]byte{0x80, 0x80, 0x40}, bytes.Repeat([]byte{byte(i)}, 1<<20)...))
 				add(r, make([]byte, 1<<20))
 			}
 		},

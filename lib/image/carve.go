@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"slices"
 
-	"google.golang.org/protobuf/proto"
-
 	"floe/lib/record"
 )
 
@@ -87,10 +85,10 @@ func Without(vmas []*record.Vma, spans []*record.Vdso_Span) []*record.Vma {
 
 // cut is a part of a mapping.
 func cut(v *record.Vma, start, end uint64) *record.Vma {
-	part := proto.Clone(v).(*record.Vma)
+	part := *v
 	part.Start, part.End = start, end
 	if v.Kind != record.Vma_ANON_PRIVATE {
 		part.Offset += start - v.Start
 	}
-	return part
+	return &part
 }

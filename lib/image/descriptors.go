@@ -144,9 +144,8 @@ func (im *Image) checkPipes() error {
 // checkLocks checks locks on files.
 func (im *Image) checkLocks() error {
 	for _, l := range im.FileLocks {
-		_, known := record.FileLock_Kind_name[int32(l.Kind)]
 		switch {
-		case !known:
+		case !l.Kind.Known():
 			return fmt.Errorf("lock of kind %d: %w", l.Kind, ErrUnknown)
 		case im.OpenFiles[l.OpenId] == nil:
 			return fmt.Errorf("lock on open file %d, which is not in the image", l.OpenId)

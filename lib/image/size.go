@@ -48,7 +48,7 @@ const (
 // memory is what a record takes once it is kept, about: what it takes encoded,
 // and the Go structs.
 func memory(rec *record.Record) int {
-	n := record.Size(rec)
+	n := rec.Size()
 	switch b := rec.Body.(type) {
 	case *record.Record_Vma:
 		return n + smallRecord + text*len(b.Vma.Flags)

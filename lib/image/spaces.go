@@ -94,10 +94,9 @@ func (im *Image) checkSpace(id uint64, mm *record.Mm) error {
 
 func (im *Image) checkVma(mm *record.Mm, v *record.Vma) error {
 	const anyProt = unix.PROT_READ | unix.PROT_WRITE | unix.PROT_EXEC
-	_, known := record.Vma_Kind_name[int32(v.Kind)]
 	ofFile := v.Kind == record.Vma_FILE_PRIVATE || v.Kind == record.Vma_FILE_SHARED
 	switch {
-	case !known:
+	case !v.Kind.Known():
 		return vmaError(mm, v, "kind %d: %w", v.Kind, ErrUnknown)
 	case v.End > im.ceiling() && v.Kind != record.Vma_VSYSCALL:
 		return vmaError(mm, v, "it is not within the user addresses")

@@ -64,7 +64,7 @@ func (im *Image) checkTasks() error {
 }
 
 func checkTask(t *record.Task) error {
-	if record.Task_State_name[int32(t.State)] == "" {
+	if !t.State.Known() {
 		return taskError(t, "state %d: %w", t.State, ErrUnknown)
 	}
 	if t.Pgid <= 0 || t.Sid <= 0 {
@@ -152,7 +152,7 @@ func (im *Image) checkThread(t *record.Task, th *record.Thread) error {
 		return taskError(t, "thread %d has %d groups", th.Tid, len(th.Creds.Groups))
 	case len(th.GetSched().GetAffinity()) > maxAffinity:
 		return taskError(t, "thread %d has an affinity mask of %d bytes", th.Tid, len(th.Sched.Affinity))
-	case record.Restart_Kind_name[int32(th.GetRestart().GetKind())] == "":
+	case !th.GetRestart().GetKind().Known():
 		return taskError(t, "thread %d: restart %d: %w", th.Tid, th.Restart.Kind, ErrUnknown)
 	}
 	return checkPending(t, th.Pending)

@@ -47,6 +47,13 @@
 //
 // No length in a stream makes a reader set memory aside before it was compared
 // with a bound: MaxRecord and MaxPayload, and MaxDecoded for what a record takes
-// in memory once it is decoded, which is counted before it is decoded (two bytes
-// of protobuf can be an empty message of a hundred bytes).
+// in memory, which is counted while it is decoded, ahead of what is set aside (two
+// bytes of protobuf can be an empty message of a hundred bytes).
+//
+// # Code
+//
+// record.gen.go is generated from record.proto: structs, and what encodes and
+// decodes them, by a generator of floe's own (scripts/protoc-gen-record).
+// Package recordpb has the same from protobuf's generator: for who wants a
+// record's fields by name, and for the tests to compare with.
 package record

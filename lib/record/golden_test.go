@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"google.golang.org/protobuf/encoding/protowire"
+
+	"floe/lib/record/recordpb"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -148,8 +150,7 @@ func golden(t testing.TB) []byte {
 	}
 	ok(w.EndStage("vmadump", "1"))
 	add(goldenVdso(), nil)
-	future := &Record{Optional: true}
-	future.ProtoReflect().SetUnknown(protowire.AppendString(protowire.AppendTag(nil, 120, protowire.BytesType), "from the future"))
+	future := &Record{Optional: true, unknown: protowire.AppendString(protowire.AppendTag(nil, 120, protowire.BytesType), "from the future")}
 	add(future, []byte("its payload"))
 	ok(w.EndStage("vdsoprobe", "1"))
 	goldenDescriptors(add)
@@ -195,13 +196,13 @@ func TestGoldenHasEveryKind(t *testing.T) {
 	}
 	seen := map[int32]bool{}
 	readFrames(t, b, func(f *Frame) { seen[f.body] = true })
-	fields := (*Record)(nil).ProtoReflect().Descriptor().Fields()
+	fields := (*recordpb.Record)(nil).ProtoReflect().Descriptor().Fields()
 	for i := range fields.Len() {
 		if d := fields.Get(i); d.Number() >= firstBody && d.Name() != "mark" && !seen[int32(d.Number())] {
 			t.Errorf("the golden file has no %s record", d.Name())
 		}
 	}
-	open := (*OpenFile)(nil).ProtoReflect().Descriptor().Oneofs().ByName("object").Fields()
+	open := (*recordpb.OpenFile)(nil).ProtoReflect().Descriptor().Oneofs().ByName("object").Fields()
 	if want := len(goldenOpen()) - 1; open.Len() != want {
 		t.Errorf("the golden file has %d sorts of open files, the format %d", want, open.Len())
 	}

@@ -2,8 +2,7 @@ package record
 
 import (
 	"slices"
-
-	"google.golang.org/protobuf/encoding/protowire"
+	"strconv"
 )
 
 // firstBody is the lowest field number of Record's oneof; smaller ones are
@@ -12,16 +11,14 @@ const firstBody = 16
 
 // bodyField is the number of the oneof's field in a frame; 0 if there is none.
 func bodyField(frame []byte) uint32 {
-	_, n := protowire.ConsumeVarint(frame)
-	for b := frame[max(n, 0):]; len(b) > 0; {
-		num, _, n := protowire.ConsumeField(b)
-		if n < 0 {
-			return 0
+	d := decoder{b: frame}
+	d.varint() // its length
+	for len(d.b) > 0 {
+		tag := d.varint()
+		if n := tag >> wireBits; n >= firstBody && d.err == nil {
+			return uint32(n)
 		}
-		if num >= firstBody {
-			return uint32(num)
-		}
-		b = b[n:]
+		d.skip(tag & (1<<wireBits - 1))
 	}
 	return 0
 }
@@ -31,20 +28,36 @@ func kindName(body int32) string {
 	if body == 0 {
 		return "empty"
 	}
-	d := (*Record)(nil).ProtoReflect().Descriptor().Fields().ByNumber(protowire.Number(body))
-	if d == nil {
-		return "unknown"
+	if name := bodyName(body); name != "" {
+		return name
 	}
-	return string(d.Name())
+	return "unknown"
 }
 
 // Kind is the name of a record's body, as in record.proto: "task".
 func (x *Record) Kind() string {
-	m := x.ProtoReflect()
-	if d := m.WhichOneof(m.Descriptor().Oneofs().ByName("body")); d != nil {
-		return string(d.Name())
+	if name := bodyName(bodyNumber(x.Body)); name != "" {
+		return name
 	}
 	return "unknown"
+}
+
+// Size is the bytes that a record took in its stream, less its length prefix
+// and payload, or those that it would take.
+func (x *Record) Size() int {
+	if x.encoded == 0 {
+		b, _ := Encode(x)
+		return len(b)
+	}
+	return x.encoded
+}
+
+// enumName is the name of an enum's value, or its number.
+func enumName(names []string, x int32) string {
+	if x < 0 || int(x) >= len(names) {
+		return strconv.Itoa(int(x))
+	}
+	return names[x]
 }
 
 // maxKinds bounds how many kinds of records a stream may have.

@@ -1,10 +1,6 @@
 package record
 
-import (
-	"fmt"
-
-	"google.golang.org/protobuf/encoding/protowire"
-)
+import "fmt"
 
 // padOverhead is the most that a pad adds to a frame beyond its own bytes: its
 // tag, its length, and a longer length of the record.
@@ -21,12 +17,13 @@ func (w *Writer) pad(rec *Record, frame []byte, align int) ([]byte, error) {
 	if over == 0 {
 		return frame, nil
 	}
-	_, prefix := protowire.ConsumeVarint(frame)
-	bare := len(frame) - prefix
+	d := decoder{b: frame}
+	d.varint()
+	bare := len(d.b)
 	for need := align - over; need <= 2*align+padOverhead; need += align {
 		for k := need; k >= max(need-padOverhead, 1); k-- {
-			n := bare + protowire.SizeTag(padField) + protowire.SizeBytes(k)
-			if (w.off+int64(protowire.SizeBytes(n)))%int64(align) == 0 {
+			n := bare + sizeVarint(padField<<wireBits) + sizeBytes(k)
+			if (w.off+int64(sizeBytes(n)))%int64(align) == 0 {
 				rec.Pad = padBytes(k)
 				return Marshal(rec)
 			}
@@ -34,6 +31,9 @@ func (w *Writer) pad(rec *Record, frame []byte, align int) ([]byte, error) {
 	}
 	return nil, fmt.Errorf("record: no pad aligns a payload to %d bytes", align)
 }
+
+// sizeBytes is what n bytes take with their length.
+func sizeBytes(n int) int { return sizeVarint(uint64(n)) + n }
 
 // padField is the number of Record.pad.
 const padField = 4

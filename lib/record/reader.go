@@ -17,6 +17,9 @@ type Frame struct {
 	body          int32
 }
 
+// Encoded is the record as it stood in the stream: protobuf's encoding of it.
+func (f *Frame) Encoded() []byte { return f.Raw[len(f.Raw)-f.Record.encoded:] }
+
 // Reader reads a stream and verifies it as it goes: payloads, the stages'
 // counts and checksums, and the end's. After an error it gives the same error
 // again.
@@ -179,14 +182,12 @@ func (r *Reader) read(f *Frame) error {
 	if got, err := io.ReadFull(r.r, f.Raw[head:]); err != nil {
 		return r.broken(err, head+got)
 	}
-	s, err := scan(f.Raw[head:])
+	f.Record = &Record{}
+	d, err := decodeRecord(f.Raw[head:], f.Record)
 	if err != nil {
 		return r.damaged("%v", err)
 	}
-	f.body, f.Unknown, f.Record = s.body, s.unknown, &Record{}
-	if err := unmarshal(f.Raw[head:], f.Record); err != nil {
-		return r.damaged("not a record: %v", err)
-	}
+	f.body, f.Unknown = d.body, d.unknown
 	if f.Record.PayloadLen > MaxPayload {
 		return r.damaged("payload of %d bytes: %v", f.Record.PayloadLen, ErrTooLarge)
 	}

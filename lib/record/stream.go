@@ -1,12 +1,8 @@
 package record
 
 import (
-	"sync"
-
 	"errors"
 	"hash/crc32"
-
-	"google.golang.org/protobuf/proto"
 )
 
 // Magic and version: the first eight bytes of a stream.
@@ -39,22 +35,6 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 func Checksum(b []byte) uint32 { return crc32.Checksum(b, castagnoli) }
 
 func updateCRC(crc uint32, b []byte) uint32 { return crc32.Update(crc, castagnoli, b) }
-
-// Size is the bytes that a record takes in a stream, less its length prefix
-// and payload.
-func Size(rec *Record) int {
-	b := scratch.Get().(*[]byte)
-	defer scratch.Put(b)
-	out, err := marshal((*b)[:0], rec)
-	if err != nil {
-		return proto.Size(rec)
-	}
-	*b = out
-	return len(out)
-}
-
-// scratch is room to encode a record in whose bytes nobody wants.
-var scratch = sync.Pool{New: func() any { return new([]byte) }}
 
 // tally counts frames and sums their bytes.
 type tally struct {

@@ -6,9 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-
-	"google.golang.org/protobuf/encoding/protowire"
-	"google.golang.org/protobuf/proto"
 )
 
 // Writer writes a stream. It is not safe for concurrent use.
@@ -175,10 +172,7 @@ func (w *Writer) Flush() error { return w.w.Flush() }
 // Reader would refuse for its size.
 func Marshal(rec *Record) ([]byte, error) {
 	const usual = 512 // bytes
-	b, err := marshal(make([]byte, maxLength, maxLength+len(rec.Pad)+usual), rec)
-	if err == errOdd {
-		b, err = proto.MarshalOptions{Deterministic: true}.MarshalAppend(make([]byte, maxLength), rec)
-	}
+	b, err := appendMessage(make([]byte, maxLength, maxLength+len(rec.Pad)+usual), rec)
 	if err != nil {
 		return nil, fmt.Errorf("%s record: %w", rec.Kind(), err)
 	}
@@ -187,11 +181,11 @@ func Marshal(rec *Record) ([]byte, error) {
 		return nil, fmt.Errorf("%s record of %d bytes: %w", rec.Kind(), n, ErrTooLarge)
 	}
 	if n > alwaysDecodes {
-		if _, err := scan(b[maxLength:]); err != nil {
+		if _, err := decodeRecord(b[maxLength:], &Record{}); err != nil {
 			return nil, fmt.Errorf("%s record: %w", rec.Kind(), err)
 		}
 	}
-	b = b[maxLength-protowire.SizeVarint(uint64(n)):]
+	b = b[maxLength-sizeVarint(uint64(n)):]
 	binary.PutUvarint(b, uint64(n))
 	return b, nil
 }

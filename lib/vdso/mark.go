@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"hash/crc32"
 
-	"google.golang.org/protobuf/proto"
-
 	"floe/lib/record"
 )
 
@@ -55,7 +53,7 @@ func (m *mark) encode() ([]byte, error) {
 	for _, a := range m.runtime {
 		msg.Runtime = append(msg.Runtime, &record.Vdso_Area{Name: a.Name, Start: a.Start, End: a.End, Code: a.Code})
 	}
-	body, err := proto.MarshalOptions{Deterministic: true}.Marshal(msg)
+	body, err := record.Encode(msg)
 	if err != nil {
 		return nil, err
 	}
@@ -97,7 +95,7 @@ func decodeMark(b []byte) (*mark, error) {
 		return nil, fmt.Errorf("its checksum is wrong")
 	}
 	var msg record.VdsoMark
-	if err := proto.Unmarshal(body, &msg); err != nil {
+	if err := record.Decode(body, &msg); err != nil {
 		return nil, err
 	}
 	if msg.Image == nil {

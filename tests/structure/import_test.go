@@ -9,7 +9,7 @@ import (
 // layers are the packages of lib, lowest first: a package imports only those of
 // layers below its own.
 var layers = [][]string{
-	{"calm"},
+	{"calm", "record/recordpb"},
 	{"buildid", "cli", "kabi", "procfs", "record", "stub", "tracer"},
 	{"clocks", "cpu", "image", "inject", "lease", "plan", "vdso"},
 	{"freezer", "stage"},

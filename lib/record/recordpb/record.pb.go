@@ -12,7 +12,7 @@
 // 	protoc        v3.21.12
 // source: lib/record/record.proto
 
-package record
+package recordpb
 
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
@@ -62,12 +62,10 @@ func (x Task_State) String() string {
 }
 
 func (Task_State) Descriptor() protoreflect.EnumDescriptor {
-	prepareReflection()
 	return file_lib_record_record_proto_enumTypes[0].Descriptor()
 }
 
 func (Task_State) Type() protoreflect.EnumType {
-	prepareReflection()
 	return &file_lib_record_record_proto_enumTypes[0]
 }
 
@@ -113,12 +111,10 @@ func (x Restart_Kind) String() string {
 }
 
 func (Restart_Kind) Descriptor() protoreflect.EnumDescriptor {
-	prepareReflection()
 	return file_lib_record_record_proto_enumTypes[1].Descriptor()
 }
 
 func (Restart_Kind) Type() protoreflect.EnumType {
-	prepareReflection()
 	return &file_lib_record_record_proto_enumTypes[1]
 }
 
@@ -173,12 +169,10 @@ func (x Vma_Kind) String() string {
 }
 
 func (Vma_Kind) Descriptor() protoreflect.EnumDescriptor {
-	prepareReflection()
 	return file_lib_record_record_proto_enumTypes[2].Descriptor()
 }
 
 func (Vma_Kind) Type() protoreflect.EnumType {
-	prepareReflection()
 	return &file_lib_record_record_proto_enumTypes[2]
 }
 
@@ -224,12 +218,10 @@ func (x FileLock_Kind) String() string {
 }
 
 func (FileLock_Kind) Descriptor() protoreflect.EnumDescriptor {
-	prepareReflection()
 	return file_lib_record_record_proto_enumTypes[3].Descriptor()
 }
 
 func (FileLock_Kind) Type() protoreflect.EnumType {
-	prepareReflection()
 	return &file_lib_record_record_proto_enumTypes[3]
 }
 
@@ -278,12 +270,10 @@ func (x Pages_Encoding) String() string {
 }
 
 func (Pages_Encoding) Descriptor() protoreflect.EnumDescriptor {
-	prepareReflection()
 	return file_lib_record_record_proto_enumTypes[4].Descriptor()
 }
 
 func (Pages_Encoding) Type() protoreflect.EnumType {
-	prepareReflection()
 	return &file_lib_record_record_proto_enumTypes[4]
 }
 
@@ -344,7 +334,6 @@ func (x *Record) String() string {
 func (*Record) ProtoMessage() {}
 
 func (x *Record) ProtoReflect() protoreflect.Message {
-	prepareReflection()
 	mi := &file_lib_record_record_proto_msgTypes[0]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -689,7 +678,6 @@ func (x *Header) String() string {
 func (*Header) ProtoMessage() {}
 
 func (x *Header) ProtoReflect() protoreflect.Message {
-	prepareReflection()
 	mi := &file_lib_record_record_proto_msgTypes[1]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -824,7 +812,6 @@ func (x *Clocks) String() string {
 func (*Clocks) ProtoMessage() {}
 
 func (x *Clocks) ProtoReflect() protoreflect.Message {
-	prepareReflection()
 	mi := &file_lib_record_record_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -901,7 +888,6 @@ func (x *Cpu) String() string {
 func (*Cpu) ProtoMessage() {}
 
 func (x *Cpu) ProtoReflect() protoreflect.Message {
-	prepareReflection()
 	mi := &file_lib_record_record_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -976,7 +962,6 @@ func (x *XsaveComponent) String() string {
 func (*XsaveComponent) ProtoMessage() {}
 
 func (x *XsaveComponent) ProtoReflect() protoreflect.Message {
-	prepareReflection()
 	mi := &file_lib_record_record_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -1039,7 +1024,6 @@ func (x *Lease) String() string {
 func (*Lease) ProtoMessage() {}
 
 func (x *Lease) ProtoReflect() protoreflect.Message {
-	prepareReflection()
 	mi := &file_lib_record_record_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -1108,7 +1092,6 @@ func (x *Mark) String() string {
 func (*Mark) ProtoMessage() {}
 
 func (x *Mark) ProtoReflect() protoreflect.Message {
-	prepareReflection()
 	mi := &file_lib_record_record_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -1165,7 +1148,6 @@ func (x *EndStage) String() string {
 func (*EndStage) ProtoMessage() {}
 
 func (x *EndStage) ProtoReflect() protoreflect.Message {
-	prepareReflection()
 	mi := &file_lib_record_record_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -1240,7 +1222,6 @@ func (x *Index) String() string {
 func (*Index) ProtoMessage() {}
 
 func (x *Index) ProtoReflect() protoreflect.Message {
-	prepareReflection()
 	mi := &file_lib_record_record_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -1296,7 +1277,6 @@ func (x *End) String() string {
 func (*End) ProtoMessage() {}
 
 func (x *End) ProtoReflect() protoreflect.Message {
-	prepareReflection()
 	mi := &file_lib_record_record_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -1394,7 +1374,6 @@ func (x *Task) String() string {
 func (*Task) ProtoMessage() {}
 
 func (x *Task) ProtoReflect() protoreflect.Message {
-	prepareReflection()
 	mi := &file_lib_record_record_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -1643,7 +1622,6 @@ func (x *Limit) String() string {
 func (*Limit) ProtoMessage() {}
 
 func (x *Limit) ProtoReflect() protoreflect.Message {
-	prepareReflection()
 	mi := &file_lib_record_record_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -1699,7 +1677,6 @@ func (x *SigAction) String() string {
 func (*SigAction) ProtoMessage() {}
 
 func (x *SigAction) ProtoReflect() protoreflect.Message {
-	prepareReflection()
 	mi := &file_lib_record_record_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -1765,7 +1742,6 @@ func (x *SigInfo) String() string {
 func (*SigInfo) ProtoMessage() {}
 
 func (x *SigInfo) ProtoReflect() protoreflect.Message {
-	prepareReflection()
 	mi := &file_lib_record_record_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -1811,7 +1787,6 @@ func (x *Itimer) String() string {
 func (*Itimer) ProtoMessage() {}
 
 func (x *Itimer) ProtoReflect() protoreflect.Message {
-	prepareReflection()
 	mi := &file_lib_record_record_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -1871,7 +1846,6 @@ func (x *PosixTimer) String() string {
 func (*PosixTimer) ProtoMessage() {}
 
 func (x *PosixTimer) ProtoReflect() protoreflect.Message {
-	prepareReflection()
 	mi := &file_lib_record_record_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -1991,7 +1965,6 @@ func (x *Thread) String() string {
 func (*Thread) ProtoMessage() {}
 
 func (x *Thread) ProtoReflect() protoreflect.Message {
-	prepareReflection()
 	mi := &file_lib_record_record_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -2195,7 +2168,6 @@ func (x *RegsAmd64) String() string {
 func (*RegsAmd64) ProtoMessage() {}
 
 func (x *RegsAmd64) ProtoReflect() protoreflect.Message {
-	prepareReflection()
 	mi := &file_lib_record_record_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -2424,7 +2396,6 @@ func (x *AltStack) String() string {
 func (*AltStack) ProtoMessage() {}
 
 func (x *AltStack) ProtoReflect() protoreflect.Message {
-	prepareReflection()
 	mi := &file_lib_record_record_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -2486,7 +2457,6 @@ func (x *Rseq) String() string {
 func (*Rseq) ProtoMessage() {}
 
 func (x *Rseq) ProtoReflect() protoreflect.Message {
-	prepareReflection()
 	mi := &file_lib_record_record_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -2555,7 +2525,6 @@ func (x *Restart) String() string {
 func (*Restart) ProtoMessage() {}
 
 func (x *Restart) ProtoReflect() protoreflect.Message {
-	prepareReflection()
 	mi := &file_lib_record_record_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -2629,7 +2598,6 @@ func (x *Creds) String() string {
 func (*Creds) ProtoMessage() {}
 
 func (x *Creds) ProtoReflect() protoreflect.Message {
-	prepareReflection()
 	mi := &file_lib_record_record_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -2787,7 +2755,6 @@ func (x *Sched) String() string {
 func (*Sched) ProtoMessage() {}
 
 func (x *Sched) ProtoReflect() protoreflect.Message {
-	prepareReflection()
 	mi := &file_lib_record_record_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -2904,7 +2871,6 @@ func (x *Mm) String() string {
 func (*Mm) ProtoMessage() {}
 
 func (x *Mm) ProtoReflect() protoreflect.Message {
-	prepareReflection()
 	mi := &file_lib_record_record_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -3065,7 +3031,6 @@ func (x *Vma) String() string {
 func (*Vma) ProtoMessage() {}
 
 func (x *Vma) ProtoReflect() protoreflect.Message {
-	prepareReflection()
 	mi := &file_lib_record_record_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -3200,7 +3165,6 @@ func (x *File) String() string {
 func (*File) ProtoMessage() {}
 
 func (x *File) ProtoReflect() protoreflect.Message {
-	prepareReflection()
 	mi := &file_lib_record_record_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -3338,7 +3302,6 @@ func (x *Vdso) String() string {
 func (*Vdso) ProtoMessage() {}
 
 func (x *Vdso) ProtoReflect() protoreflect.Message {
-	prepareReflection()
 	mi := &file_lib_record_record_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -3452,7 +3415,6 @@ func (x *VdsoMark) String() string {
 func (*VdsoMark) ProtoMessage() {}
 
 func (x *VdsoMark) ProtoReflect() protoreflect.Message {
-	prepareReflection()
 	mi := &file_lib_record_record_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -3529,7 +3491,6 @@ func (x *Fs) String() string {
 func (*Fs) ProtoMessage() {}
 
 func (x *Fs) ProtoReflect() protoreflect.Message {
-	prepareReflection()
 	mi := &file_lib_record_record_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -3599,7 +3560,6 @@ func (x *Fd) String() string {
 func (*Fd) ProtoMessage() {}
 
 func (x *Fd) ProtoReflect() protoreflect.Message {
-	prepareReflection()
 	mi := &file_lib_record_record_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -3681,7 +3641,6 @@ func (x *OpenFile) String() string {
 func (*OpenFile) ProtoMessage() {}
 
 func (x *OpenFile) ProtoReflect() protoreflect.Message {
-	prepareReflection()
 	mi := &file_lib_record_record_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -3885,7 +3844,6 @@ func (x *Pipe) String() string {
 func (*Pipe) ProtoMessage() {}
 
 func (x *Pipe) ProtoReflect() protoreflect.Message {
-	prepareReflection()
 	mi := &file_lib_record_record_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -3980,7 +3938,6 @@ func (x *FileLock) String() string {
 func (*FileLock) ProtoMessage() {}
 
 func (x *FileLock) ProtoReflect() protoreflect.Message {
-	prepareReflection()
 	mi := &file_lib_record_record_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -4073,7 +4030,6 @@ func (x *Pages) String() string {
 func (*Pages) ProtoMessage() {}
 
 func (x *Pages) ProtoReflect() protoreflect.Message {
-	prepareReflection()
 	mi := &file_lib_record_record_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -4140,7 +4096,6 @@ func (x *Index_Kind) String() string {
 func (*Index_Kind) ProtoMessage() {}
 
 func (x *Index_Kind) ProtoReflect() protoreflect.Message {
-	prepareReflection()
 	mi := &file_lib_record_record_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -4197,7 +4152,6 @@ func (x *Index_PageBlock) String() string {
 func (*Index_PageBlock) ProtoMessage() {}
 
 func (x *Index_PageBlock) ProtoReflect() protoreflect.Message {
-	prepareReflection()
 	mi := &file_lib_record_record_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -4271,7 +4225,6 @@ func (x *Vdso_Span) String() string {
 func (*Vdso_Span) ProtoMessage() {}
 
 func (x *Vdso_Span) ProtoReflect() protoreflect.Message {
-	prepareReflection()
 	mi := &file_lib_record_record_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -4326,7 +4279,6 @@ func (x *Vdso_Area) String() string {
 func (*Vdso_Area) ProtoMessage() {}
 
 func (x *Vdso_Area) ProtoReflect() protoreflect.Message {
-	prepareReflection()
 	mi := &file_lib_record_record_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -4397,7 +4349,6 @@ func (x *Vdso_Symbol) String() string {
 func (*Vdso_Symbol) ProtoMessage() {}
 
 func (x *Vdso_Symbol) ProtoReflect() protoreflect.Message {
-	prepareReflection()
 	mi := &file_lib_record_record_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -4478,7 +4429,6 @@ func (x *OpenFile_Path) String() string {
 func (*OpenFile_Path) ProtoMessage() {}
 
 func (x *OpenFile_Path) ProtoReflect() protoreflect.Message {
-	prepareReflection()
 	mi := &file_lib_record_record_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -4527,7 +4477,6 @@ func (x *OpenFile_PipeEnd) String() string {
 func (*OpenFile_PipeEnd) ProtoMessage() {}
 
 func (x *OpenFile_PipeEnd) ProtoReflect() protoreflect.Message {
-	prepareReflection()
 	mi := &file_lib_record_record_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -4580,7 +4529,6 @@ func (x *OpenFile_EventFd) String() string {
 func (*OpenFile_EventFd) ProtoMessage() {}
 
 func (x *OpenFile_EventFd) ProtoReflect() protoreflect.Message {
-	prepareReflection()
 	mi := &file_lib_record_record_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -4632,7 +4580,6 @@ func (x *OpenFile_Epoll) String() string {
 func (*OpenFile_Epoll) ProtoMessage() {}
 
 func (x *OpenFile_Epoll) ProtoReflect() protoreflect.Message {
-	prepareReflection()
 	mi := &file_lib_record_record_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -4681,7 +4628,6 @@ func (x *OpenFile_TimerFd) String() string {
 func (*OpenFile_TimerFd) ProtoMessage() {}
 
 func (x *OpenFile_TimerFd) ProtoReflect() protoreflect.Message {
-	prepareReflection()
 	mi := &file_lib_record_record_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -4754,7 +4700,6 @@ func (x *OpenFile_SignalFd) String() string {
 func (*OpenFile_SignalFd) ProtoMessage() {}
 
 func (x *OpenFile_SignalFd) ProtoReflect() protoreflect.Message {
-	prepareReflection()
 	mi := &file_lib_record_record_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -4802,7 +4747,6 @@ func (x *OpenFile_External) String() string {
 func (*OpenFile_External) ProtoMessage() {}
 
 func (x *OpenFile_External) ProtoReflect() protoreflect.Message {
-	prepareReflection()
 	mi := &file_lib_record_record_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -4866,7 +4810,6 @@ func (x *OpenFile_Epoll_Target) String() string {
 func (*OpenFile_Epoll_Target) ProtoMessage() {}
 
 func (x *OpenFile_Epoll_Target) ProtoReflect() protoreflect.Message {
-	prepareReflection()
 	mi := &file_lib_record_record_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -4947,7 +4890,6 @@ func (x *Pages_Run) String() string {
 func (*Pages_Run) ProtoMessage() {}
 
 func (x *Pages_Run) ProtoReflect() protoreflect.Message {
-	prepareReflection()
 	mi := &file_lib_record_record_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -5444,8 +5386,7 @@ func file_lib_record_record_proto_rawDescGZIP() []byte {
 }
 
 var file_lib_record_record_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var messageInfos [48]protoimpl.MessageInfo
-var file_lib_record_record_proto_msgTypes = messageInfos[:]
+var file_lib_record_record_proto_msgTypes = make([]protoimpl.MessageInfo, 48)
 var file_lib_record_record_proto_goTypes = []any{
 	(Task_State)(0),               // 0: floe.Task.State
 	(Restart_Kind)(0),             // 1: floe.Restart.Kind
@@ -5564,8 +5505,7 @@ var file_lib_record_record_proto_depIdxs = []int32{
 	0,  // [0:55] is the sub-list for field type_name
 }
 
-var prepareReflection = sync.OnceFunc(file_lib_record_record_proto_init)
-
+func init() { file_lib_record_record_proto_init() }
 func file_lib_record_record_proto_init() {
 	if File_lib_record_record_proto != nil {
 		return
