@@ -61,14 +61,9 @@ func newCommitter(s sink, n int, saved func(int)) *committer {
 	return c
 }
 
-// buffer gives out a buffer of BlockSize bytes, when there is one. Who waits
-// for one must not hold a block: it may be the one that all others wait for.
-func (c *committer) buffer() []byte {
-	if b := <-c.free; b != nil {
-		return b
-	}
-	return make([]byte, BlockSize)
-}
+// buffer gives out a buffer, nil at first, when there is one. Who waits for one
+// must not hold a block: it may be the one that all others wait for.
+func (c *committer) buffer() []byte { return <-c.free }
 
 // fail ends the work with err, unless it has failed before.
 func (c *committer) fail(err error) {

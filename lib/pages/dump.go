@@ -44,6 +44,8 @@ type dumper struct {
 	feed   collector
 	shared map[uint64]*shared
 	order  []*shared
+
+	started int // workers
 }
 
 // dump saves the spaces' memory to the sink and returns the index of it.
@@ -51,9 +53,6 @@ type dumper struct {
 func dump(ctx context.Context, spaces []space, s sink, opt Options, saved func(int)) (*index, error) {
 	d := &dumper{Options: opt, ctx: ctx, commit: newCommitter(s, opt.workers()+batchBlocks, saved), work: make(chan *block), shared: map[uint64]*shared{}}
 	d.feed.out = d.submit
-	for range opt.workers() {
-		d.wg.Go(d.worker)
-	}
 	err := d.scan(spaces)
 	close(d.work)
 	d.wg.Wait()
@@ -77,6 +76,15 @@ func (d *dumper) submit(b *block) error {
 	if err := d.commit.failed(); err != nil {
 		b.src.done()
 		return err
+	}
+	select {
+	case d.work <- b: // to one that has nothing to do
+		return nil
+	default:
+	}
+	if d.started < d.workers() {
+		d.started++
+		d.wg.Go(d.worker)
 	}
 	select {
 	case d.work <- b:

@@ -3,7 +3,6 @@ package pages
 import (
 	"context"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"os"
 	"runtime"
@@ -13,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"floe/lib/cli"
+	"floe/lib/crc32c"
 	"floe/lib/record"
 )
 
@@ -60,6 +60,8 @@ type loader struct {
 	cancel context.CancelCauseFunc
 	ctx    context.Context
 	guards []Guard
+
+	workers, started int
 }
 
 func newLoader(ctx context.Context, l *Layout, file io.ReaderAt, opt LoadOptions) *loader {
@@ -73,9 +75,7 @@ func newLoader(ctx context.Context, l *Layout, file io.ReaderAt, opt LoadOptions
 	for range n + 1 {
 		d.free <- nil
 	}
-	for range n {
-		d.wg.Go(d.worker)
-	}
+	d.workers = n
 	return d
 }
 
@@ -83,6 +83,15 @@ func newLoader(ctx context.Context, l *Layout, file io.ReaderAt, opt LoadOptions
 func (d *loader) submit(j job) error {
 	if j.pages.Encoding == record.Pages_GUARD {
 		return d.guard(j.pages)
+	}
+	select {
+	case d.jobs <- j: // to one that has nothing to do
+		return nil
+	default:
+	}
+	if d.started < d.workers {
+		d.started++
+		d.wg.Go(d.worker)
 	}
 	select {
 	case d.jobs <- j:
@@ -170,9 +179,7 @@ func (w *placer) payload(j job) ([]byte, error) {
 	if w.file == nil {
 		return j.buf[:j.size], nil
 	}
-	if w.buf == nil {
-		w.buf = make([]byte, BlockSize)
-	}
+	w.buf = sized(w.buf, uint64(j.size))
 	b := w.buf[:j.size]
 	var crc uint32
 	for at := 0; at < len(b); at += piecePages * PageSize {
@@ -182,7 +189,7 @@ func (w *placer) payload(j job) ([]byte, error) {
 		} else if n < len(piece) {
 			return nil, fmt.Errorf("image: payload at offset %d: %w", j.off, err)
 		}
-		crc = crc32.Update(crc, castagnoli, piece)
+		crc = crc32c.Update(crc, piece)
 	}
 	if crc != j.crc {
 		return nil, badImage("payload of %d bytes at offset %d: checksum %#x, not %#x: the image is damaged", j.size, j.off, crc, j.crc)
@@ -191,10 +198,8 @@ func (w *placer) payload(j job) ([]byte, error) {
 }
 
 func (w *placer) unpack(p *record.Pages, b []byte) ([]byte, error) {
-	if w.plain == nil {
-		w.plain = make([]byte, BlockSize)
-	}
 	want := int(countPages(w.runs) * PageSize)
+	w.plain = sized(w.plain, uint64(want))
 	n, err := lz4.UncompressBlock(b, w.plain[:want])
 	if err != nil || n != want {
 		return nil, badImage("pages record of mm %d at %#x: lz4 block gives %d of %d bytes: %v", p.MmId, w.runs[0].Addr, n, want, err)

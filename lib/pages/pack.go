@@ -2,8 +2,8 @@ package pages
 
 import (
 	"github.com/pierrec/lz4/v4"
-	"hash/crc32"
 
+	"floe/lib/crc32c"
 	"floe/lib/record"
 )
 
@@ -44,14 +44,25 @@ type packed struct {
 // at while the processor's own cache still has it.
 const piecePages = 64
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
 // packer is what one worker has to itself.
 type packer struct {
 	compress bool
 	iov      iovecs
-	spare    []byte // when compressing: for the compressed bytes
-	lz       lz4.Compressor
+	spare    []byte          // when compressing: for the compressed bytes
+	lz       *lz4.Compressor // which is large
+}
+
+// sized is buf, or one in its place that has room for n bytes of a block.
+func sized(buf []byte, n uint64) []byte {
+	const least = 64 << 10
+	if uint64(cap(buf)) >= n {
+		return buf[:cap(buf)]
+	}
+	size := uint64(least)
+	for size < n {
+		size *= 2
+	}
+	return make([]byte, size)
 }
 
 // pack reads a block's pages into buf, takes those out that are zero,
@@ -62,6 +73,7 @@ func (p *packer) pack(b *block, buf []byte) (packed, []byte, error) {
 	if len(b.runs) == 0 {
 		return packed{}, buf, nil
 	}
+	buf = sized(buf, countPages(b.runs)*PageSize)
 	n, out := 0, packed{encoding: record.Pages_RAW}
 	for rest := b.runs; len(rest) > 0; {
 		var piece []Run
@@ -72,12 +84,12 @@ func (p *packer) pack(b *block, buf []byte) (packed, []byte, error) {
 		}
 		var k int
 		k, out.data, out.zero = splitZero(got, piece, out.data, out.zero)
-		out.crc = crc32.Update(out.crc, castagnoli, got[:k])
+		out.crc = crc32c.Update(out.crc, got[:k])
 		n += k
 	}
 	out.payload = buf[:n]
 	if c := p.squeeze(out.payload); c != nil {
-		out.payload, out.encoding, out.crc = c, record.Pages_LZ4, crc32.Checksum(c, castagnoli)
+		out.payload, out.encoding, out.crc = c, record.Pages_LZ4, crc32c.Checksum(c)
 		p.spare, buf = buf, p.spare
 	}
 	return out, buf, nil
@@ -89,8 +101,9 @@ func (p *packer) squeeze(src []byte) []byte {
 	if !p.compress || len(src) == 0 {
 		return nil
 	}
-	if p.spare == nil {
-		p.spare = make([]byte, BlockSize)
+	p.spare = sized(p.spare, uint64(len(src)))
+	if p.lz == nil {
+		p.lz = new(lz4.Compressor)
 	}
 	n, err := p.lz.CompressBlock(src, p.spare[:len(src)-len(src)/16])
 	if err != nil || n == 0 {

@@ -99,9 +99,7 @@ func (in *input) payload(size int) ([]byte, error) {
 	case <-in.loader.ctx.Done():
 		return nil, context.Cause(in.loader.ctx)
 	}
-	if b == nil {
-		b = make([]byte, BlockSize)
-	}
+	b = sized(b, uint64(size))
 	// Not io.ReadFull: a bad checksum comes with the last byte.
 	for r, n := in.r.PayloadReader(), 0; n < size; {
 		k, err := r.Read(b[n:size])

@@ -2,7 +2,8 @@ package record
 
 import (
 	"errors"
-	"hash/crc32"
+
+	"floe/lib/crc32c"
 )
 
 // Magic and version: the first eight bytes of a stream.
@@ -29,12 +30,10 @@ var (
 	ErrUnknown  = errors.New("this version of floe does not know it; use a newer one")
 )
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
 // Checksum is the CRC-32C of b.
-func Checksum(b []byte) uint32 { return crc32.Checksum(b, castagnoli) }
+func Checksum(b []byte) uint32 { return crc32c.Checksum(b) }
 
-func updateCRC(crc uint32, b []byte) uint32 { return crc32.Update(crc, castagnoli, b) }
+func updateCRC(crc uint32, b []byte) uint32 { return crc32c.Update(crc, b) }
 
 // tally counts frames and sums their bytes.
 type tally struct {

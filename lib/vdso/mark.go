@@ -3,8 +3,8 @@ package vdso
 import (
 	"bytes"
 	"fmt"
-	"hash/crc32"
 
+	"floe/lib/crc32c"
 	"floe/lib/record"
 )
 
@@ -37,8 +37,6 @@ type mark struct {
 	kernel    string // release of the kernel that the proxy was made on
 }
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
 // encode makes the mark's pages.
 func (m *mark) encode() ([]byte, error) {
 	image, err := Record(0, m.image.Areas, m.image.Image.code)
@@ -64,7 +62,7 @@ func (m *mark) encode() ([]byte, error) {
 	copy(b, markMagic)
 	le.PutUint32(b[8:], markVersion)
 	le.PutUint32(b[12:], uint32(len(body)))
-	le.PutUint32(b[16:], crc32.Checksum(body, castagnoli))
+	le.PutUint32(b[16:], crc32c.Checksum(body))
 	copy(b[markHeader:], body)
 	return b, nil
 }
@@ -91,7 +89,7 @@ func decodeMark(b []byte) (*mark, error) {
 		return nil, fmt.Errorf("it is cut short")
 	}
 	body := b[markHeader : markHeader+n]
-	if crc32.Checksum(body, castagnoli) != le.Uint32(b[16:]) {
+	if crc32c.Checksum(body) != le.Uint32(b[16:]) {
 		return nil, fmt.Errorf("its checksum is wrong")
 	}
 	var msg record.VdsoMark

@@ -10,7 +10,9 @@ import (
 // layers below its own.
 var layers = [][]string{
 	{"calm", "record/recordpb"},
-	{"buildid", "cli", "kabi", "procfs", "record", "stub", "tracer"},
+	{"buildid", "cli", "kabi", "procfs", "stub", "tracer"},
+	{"crc32c"},
+	{"record"},
 	{"clocks", "cpu", "image", "inject", "lease", "plan", "vdso"},
 	{"freezer", "stage"},
 	{"fds", "pages", "vmas"},
