@@ -1,6 +1,6 @@
-// Package calm keeps the Go runtime's monitor thread from taking the processors
-// from the programs of a pipeline. To import it is all there is to do: it must
-// come before the other packages have prepared themselves.
+// Package calm keeps the Go runtime from taking the processors from the programs
+// of a pipeline. To import it is all there is to do: it must come before the
+// other packages have prepared themselves.
 //
 // While a program starts, works, or is in a system call that waits for input,
 // the monitor sleeps 20 µs at a time. A few programs that start at once, on as
@@ -17,6 +17,7 @@ import (
 const slack = "10000000"
 
 func init() {
+	GrowStack()
 	// Without CAP_SYS_NICE, this fails, and everything works as well.
 	tid := monitor()
 	if tid == "" {

@@ -43,26 +43,10 @@ func keepSmall() {
 	})
 }
 
-// growStack makes the stack as large at once as a program's gets: to let it grow
-// by doubling copies it at each step, and takes memory for stacks of each size.
-//
-//go:noinline
-func growStack(n int) byte {
-	if n == 0 {
-		return 0
-	}
-	var frame [20 << 10]byte // that it has room for it is all that is wanted
-	for i := range frame {
-		frame[i] = byte(n + i)
-	}
-	return frame[n%len(frame)]
-}
-
 // Main runs a program: parses its flags into flags (a pointer to a kong
 // struct), runs run, prints its error and exits with its status. source is the
 // program's main.go, whose package comment is the manual.
 func Main(name, source string, flags any, run func(context.Context, *Logger) error) {
-	growStack(0)
 	keepSmall()
 	signal.Ignore(unix.SIGPIPE)
 	log := NewLogger(os.Stderr, name)

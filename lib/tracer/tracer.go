@@ -15,6 +15,8 @@ import (
 	"runtime"
 
 	"golang.org/x/sys/unix"
+
+	"floe/lib/calm"
 )
 
 // TID is a thread id in the tracer's pid namespace.
@@ -51,6 +53,7 @@ func New() *Tracer {
 }
 
 func (t *Tracer) loop(ready chan struct{}) {
+	calm.GrowStack() // for all that runs on it
 	// Never unlocked: the thread ends with the goroutine, and what is still
 	// attached is detached (or killed, with OptExitKill) by the kernel. The
 	// runtime never ends the process's first thread, so that one won't do.
