@@ -2,8 +2,9 @@ package main
 
 import (
 	"encoding/binary"
-	"os"
 	"strconv"
+
+	"floe/lib/procfs"
 )
 
 // auxv asks a process's auxiliary vector where the kernel put its vDSO; pid 0
@@ -14,7 +15,7 @@ func auxv(pid int) (ehdr uint64, ok bool) {
 	if pid != 0 {
 		name = strconv.Itoa(pid)
 	}
-	b, err := os.ReadFile("/proc/" + name + "/auxv")
+	b, err := procfs.ReadFile("/proc/" + name + "/auxv")
 	if err != nil {
 		return 0, false
 	}

@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"os"
 
+	"golang.org/x/sys/unix"
+
 	"floe/lib/cli"
+	"floe/lib/procfs"
 	"floe/lib/record"
 	"floe/lib/stage"
 	"floe/lib/vdso"
@@ -45,7 +48,7 @@ func probe(c *stage.Context, t *record.Task, here vdso.VDSO) (*record.Vdso, erro
 	if err != nil {
 		return nil, err
 	}
-	mem, err := os.Open(fmt.Sprintf("/proc/%d/mem", t.Pid))
+	mem, err := procfs.Open(fmt.Sprintf("/proc/%d/mem", t.Pid), unix.O_RDONLY)
 	if err != nil {
 		return nil, err
 	}

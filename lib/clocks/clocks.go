@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"floe/lib/procfs"
 	"floe/lib/record"
 )
 
@@ -24,7 +25,7 @@ type Offsets struct{ Monotonic, Boottime int64 }
 // /proc has it: "self", too. A kernel without time namespaces has none.
 func ReadOffsets(pid string) (Offsets, error) {
 	var o Offsets
-	b, err := os.ReadFile("/proc/" + pid + "/timens_offsets")
+	b, err := procfs.ReadFile("/proc/" + pid + "/timens_offsets")
 	if errors.Is(err, os.ErrNotExist) {
 		return o, nil
 	} else if err != nil {
@@ -51,7 +52,7 @@ func ReadOffsets(pid string) (Offsets, error) {
 // WriteOffsets sets the offsets of the new time namespace that a process has
 // made for its children, before there are any.
 func WriteOffsets(pid int, o Offsets) error {
-	f, err := os.OpenFile("/proc/"+strconv.Itoa(pid)+"/timens_offsets", os.O_WRONLY, 0)
+	f, err := procfs.Open("/proc/"+strconv.Itoa(pid)+"/timens_offsets", unix.O_WRONLY)
 	if err != nil {
 		return err
 	}
@@ -95,7 +96,7 @@ func Now() (*record.Clocks, error) {
 
 // BootID identifies a boot.
 func BootID() (string, error) {
-	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	b, err := procfs.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
 		return "", err
 	}

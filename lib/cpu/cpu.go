@@ -4,10 +4,12 @@ package cpu
 
 import (
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
+	"floe/lib/procfs"
 	"floe/lib/record"
 )
 
@@ -25,7 +27,7 @@ func Lacks(other, here *record.Cpu) []string {
 
 // info reads the first processor's vendor and flags.
 func info() (vendor string, flags []string, err error) {
-	f, err := os.Open("/proc/cpuinfo")
+	f, err := procfs.Open("/proc/cpuinfo", unix.O_RDONLY)
 	if err != nil {
 		return "", nil, err
 	}

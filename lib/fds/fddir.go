@@ -7,6 +7,8 @@ import (
 	"strconv"
 
 	"golang.org/x/sys/unix"
+
+	"floe/lib/procfs"
 )
 
 // fdDirs are /proc/PID/fd and /proc/PID/fdinfo of a task, held open: looking up
@@ -17,11 +19,11 @@ type fdDirs struct {
 }
 
 func openFDDirs(pid int32) (*fdDirs, error) {
-	fd, err := os.Open(fmt.Sprintf("/proc/%d/fd", pid))
+	fd, err := procfs.Open(fmt.Sprintf("/proc/%d/fd", pid), unix.O_RDONLY)
 	if err != nil {
 		return nil, err
 	}
-	info, err := os.Open(fmt.Sprintf("/proc/%d/fdinfo", pid))
+	info, err := procfs.Open(fmt.Sprintf("/proc/%d/fdinfo", pid), unix.O_RDONLY)
 	if err != nil {
 		fd.Close()
 		return nil, err

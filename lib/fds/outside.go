@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"floe/lib/procfs"
 )
 
 // holder is a process outside of the tree.
@@ -43,7 +45,7 @@ func (c *collector) scanOthers() error {
 	for _, t := range c.tree.Tasks {
 		ours[int(t.Pid)] = true
 	}
-	proc, err := os.Open("/proc")
+	proc, err := procfs.Open("/proc", unix.O_RDONLY)
 	if err != nil {
 		return err
 	}
@@ -104,7 +106,7 @@ func (sc *scan) process(pid string, f func(link []byte)) {
 
 // commOf is a process's name.
 func commOf(pid int) string {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+	b, err := procfs.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
 	if err != nil {
 		return "?"
 	}

@@ -1,7 +1,6 @@
 package freezer
 
 import (
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -63,7 +62,7 @@ func (t *Tree) between(last int) func(pid int) bool {
 
 // pidMax is the kernel's pid_max; 0 when it does not say.
 func pidMax() int {
-	b, _ := os.ReadFile("/proc/sys/kernel/pid_max")
+	b, _ := procfs.ReadFile("/proc/sys/kernel/pid_max")
 	n, _ := strconv.Atoi(strings.TrimSpace(string(b)))
 	return n
 }
@@ -71,7 +70,7 @@ func pidMax() int {
 // lastPID is the pid (or thread id) that was given out last in this pid
 // namespace; 0 when the kernel does not say. /proc/loadavg, field 5.
 func lastPID() int {
-	b, err := os.ReadFile("/proc/loadavg")
+	b, err := procfs.ReadFile("/proc/loadavg")
 	if err != nil {
 		return 0
 	}

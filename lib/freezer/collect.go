@@ -117,7 +117,7 @@ func (c *collector) outside(proc *Process, status *procfs.Status, task *record.T
 
 func number(pid int, name string, base int) (int64, error) {
 	path := fmt.Sprintf("/proc/%d/%s", pid, name)
-	b, err := os.ReadFile(path)
+	b, err := procfs.ReadFile(path)
 	if err != nil {
 		return 0, err
 	}

@@ -307,7 +307,7 @@ func (t *Tree) stuck(th *Thread, cut bool) error {
 		return errAgain
 	}
 	e := &stuckError{tid: th.TID, comm: s.Comm, cut: cut}
-	wchan, _ := os.ReadFile(fmt.Sprintf("/proc/%d/wchan", th.TID))
+	wchan, _ := procfs.ReadFile(fmt.Sprintf("/proc/%d/wchan", th.TID))
 	switch {
 	case s.State == 'D' && string(wchan) == "kernel_clone":
 		e.what = "it waits in vfork(2) until its child has called exec"
@@ -401,6 +401,6 @@ func (t *Tree) drop(p *tracer.Ptrace, th *Thread) {
 
 // comm is a task's name, for messages.
 func comm(tid tracer.TID) string {
-	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", tid))
+	b, _ := procfs.ReadFile(fmt.Sprintf("/proc/%d/comm", tid))
 	return strings.TrimSpace(string(b))
 }

@@ -155,7 +155,7 @@ func refuseStatus(st *procfs.Status) string {
 
 // is32bit tells whether a process's program is a 32-bit one (ia32 or x32).
 func is32bit(pid int) bool {
-	f, err := os.Open(fmt.Sprintf("/proc/%d/exe", pid))
+	f, err := procfs.Open(fmt.Sprintf("/proc/%d/exe", pid), unix.O_RDONLY)
 	if err != nil {
 		return false
 	}

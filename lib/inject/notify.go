@@ -3,12 +3,12 @@ package inject
 import (
 	"bytes"
 	"fmt"
-	"os"
 	"slices"
 	"strconv"
 
 	"golang.org/x/sys/unix"
 
+	"floe/lib/procfs"
 	"floe/lib/tracer"
 )
 
@@ -55,7 +55,7 @@ func choose(notices []unix.Signal, mask uint64) unix.Signal {
 
 // signalSets reads SigIgn and SigCgt.
 func signalSets(pid tracer.TID) (ignored, caught uint64, err error) {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	b, err := procfs.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0, 0, fmt.Errorf("task %d: %w", pid, err)
 	}

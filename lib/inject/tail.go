@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
-	"os"
 	"strconv"
 
+	"golang.org/x/sys/unix"
+
 	"floe/lib/kabi"
+	"floe/lib/procfs"
 	"floe/lib/tracer"
 )
 
@@ -47,7 +49,7 @@ func VDSO(pid tracer.TID) (start, end tracer.Addr, err error) {
 	if start, end, ok := NativeVDSO(pid); ok {
 		return start, end, nil
 	}
-	maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", pid))
+	maps, err := procfs.ReadFile(fmt.Sprintf("/proc/%d/maps", pid))
 	if err != nil {
 		return 0, 0, err
 	}
@@ -72,7 +74,7 @@ func VDSO(pid tracer.TID) (start, end tracer.Addr, err error) {
 // has a proxy.
 func NativeVDSO(pid tracer.TID) (start, end tracer.Addr, ok bool) {
 	const atSysinfoEhdr, pair = 33, 16
-	auxv, err := os.ReadFile(fmt.Sprintf("/proc/%d/auxv", pid))
+	auxv, err := procfs.ReadFile(fmt.Sprintf("/proc/%d/auxv", pid))
 	if err != nil {
 		return 0, 0, false
 	}
@@ -80,7 +82,7 @@ func NativeVDSO(pid tracer.TID) (start, end tracer.Addr, ok bool) {
 		if binary.LittleEndian.Uint64(auxv) != atSysinfoEhdr {
 			continue
 		}
-		f, err := os.Open(fmt.Sprintf("/proc/%d/maps", pid))
+		f, err := procfs.Open(fmt.Sprintf("/proc/%d/maps", pid), unix.O_RDONLY)
 		if err != nil {
 			return 0, 0, false
 		}

@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
+
+	"floe/lib/procfs"
 )
 
 // memory is the address space of a frozen task, to be read. Many goroutines
@@ -70,7 +72,7 @@ func (m *memory) read(v *iovecs, runs []Run, buf []byte) error {
 
 // readForced reads as a debugger does, whatever the protection says.
 func (m *memory) readForced(runs []Run, buf []byte) error {
-	m.once.Do(func() { m.mem, m.err = os.Open(fmt.Sprintf("/proc/%d/mem", m.pid)) })
+	m.once.Do(func() { m.mem, m.err = procfs.Open(fmt.Sprintf("/proc/%d/mem", m.pid), unix.O_RDONLY) })
 	if m.err != nil {
 		return fmt.Errorf("task %d: %w", m.pid, m.err)
 	}

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"floe/lib/kabi"
+	"floe/lib/procfs"
 )
 
 // class is what a scan says of a page that is the task's own.
@@ -42,7 +43,7 @@ type scanner struct {
 const entriesAtOnce = 8192
 
 func newScanner(pid int) (*scanner, error) {
-	f, err := os.Open(fmt.Sprintf("/proc/%d/pagemap", pid))
+	f, err := procfs.Open(fmt.Sprintf("/proc/%d/pagemap", pid), unix.O_RDONLY)
 	if err != nil {
 		return nil, fmt.Errorf("task %d: %w", pid, err)
 	}

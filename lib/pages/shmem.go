@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
+
+	"floe/lib/procfs"
 )
 
 // mapping is where a task has part of a shared object.
@@ -32,7 +34,7 @@ type shared struct {
 func (s *shared) open() error {
 	var err error
 	for _, m := range s.maps {
-		s.f, err = os.Open(fmt.Sprintf("/proc/%d/map_files/%x-%x", m.mem.pid, m.start, m.end))
+		s.f, err = procfs.Open(fmt.Sprintf("/proc/%d/map_files/%x-%x", m.mem.pid, m.start, m.end), unix.O_RDONLY)
 		if err == nil {
 			return nil
 		}

@@ -6,6 +6,8 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"floe/lib/procfs"
 )
 
 // target is the address space of a stopped task, to be written. It is for one
@@ -51,7 +53,7 @@ func (t *target) writeBatch(v *iovecs, runs []Run, buf []byte) error {
 func (t *target) force(runs []Run, buf []byte) error {
 	if t.mem == nil {
 		var err error
-		if t.mem, err = os.OpenFile(fmt.Sprintf("/proc/%d/mem", t.pid), os.O_RDWR, 0); err != nil {
+		if t.mem, err = procfs.Open(fmt.Sprintf("/proc/%d/mem", t.pid), unix.O_RDWR); err != nil {
 			return fmt.Errorf("task %d: %w", t.pid, err)
 		}
 	}

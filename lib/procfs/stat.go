@@ -5,10 +5,7 @@ package procfs
 import (
 	"bytes"
 	"fmt"
-	"os"
 	"strconv"
-
-	"golang.org/x/sys/unix"
 )
 
 // Stat is /proc/PID/stat.
@@ -104,34 +101,4 @@ func ReadStat(tid int) (*Stat, error) {
 		return nil, fmt.Errorf("/proc/%d/%w", tid, err)
 	}
 	return s, nil
-}
-
-// read reads a file of /proc/TID: with three system calls where os.ReadFile
-// takes nine, for threads come by the thousand.
-func read(tid int, name string) ([]byte, error) {
-	return readAll("/proc/" + strconv.Itoa(tid) + "/" + name)
-}
-
-func readAll(path string) ([]byte, error) {
-	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, &os.PathError{Op: "open", Path: path, Err: err}
-	}
-	defer unix.Close(fd)
-	b := make([]byte, 0, 2048)
-	for {
-		n, err := unix.Read(fd, b[len(b):cap(b)])
-		if err == unix.EINTR {
-			continue
-		} else if err != nil {
-			return nil, &os.PathError{Op: "read", Path: path, Err: err}
-		}
-		b = b[:len(b)+n]
-		if n == 0 {
-			return b, nil
-		}
-		if len(b) == cap(b) {
-			b = append(b, 0)[:len(b)]
-		}
-	}
 }

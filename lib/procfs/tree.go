@@ -6,6 +6,8 @@ import (
 	"os"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // Threads lists the thread ids of a process, in order.
@@ -16,7 +18,7 @@ func Processes() ([]int, error) { return numbers("/proc") }
 
 // numbers lists the numeric names of a directory, in order.
 func numbers(dir string) ([]int, error) {
-	d, err := os.Open(dir)
+	d, err := Open(dir, unix.O_RDONLY|unix.O_DIRECTORY)
 	if err != nil {
 		return nil, err
 	}
@@ -38,7 +40,7 @@ func numbers(dir string) ([]int, error) {
 // CONFIG_PROC_CHILDREN have no file for it: then the first thread is given all
 // children of the process.
 func Children(pid, tid int) ([]int, error) {
-	b, err := readAll(fmt.Sprintf("/proc/%d/task/%d/children", pid, tid))
+	b, err := ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, tid))
 	if errors.Is(err, os.ErrNotExist) && pid == tid {
 		if _, serr := os.Stat(fmt.Sprintf("/proc/%d", pid)); serr == nil {
 			return scanChildren(pid)

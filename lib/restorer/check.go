@@ -13,6 +13,7 @@ import (
 
 	"floe/lib/cpu"
 	"floe/lib/plan"
+	"floe/lib/procfs"
 	"floe/lib/record"
 )
 
@@ -34,7 +35,7 @@ func readSelf() (self, error) {
 		}
 		s.limits = append(s.limits, &record.Limit{Cur: l.Cur, Max: l.Max})
 	}
-	status, err := os.ReadFile("/proc/self/status")
+	status, err := procfs.ReadFile("/proc/self/status")
 	if err != nil {
 		return s, err
 	}
@@ -118,7 +119,7 @@ func pidFree(pid int32) error {
 
 // holder is an error that names the holder of an id, if it has one.
 func holder(pid int32) (zombie bool, _ error) {
-	comm, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+	comm, err := procfs.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
 	if os.IsNotExist(err) {
 		return false, nil
 	}
@@ -127,7 +128,7 @@ func holder(pid int32) (zombie bool, _ error) {
 	}
 	name := strings.TrimSpace(string(comm))
 	state := ""
-	if stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)); err == nil {
+	if stat, err := procfs.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)); err == nil {
 		if i := bytes.LastIndexByte(stat, ')'); i >= 0 && i+2 < len(stat) && stat[i+2] == 'Z' {
 			zombie, state = true, ", a zombie that its parent has not waited for"
 		}

@@ -3,12 +3,12 @@ package restorer
 import (
 	"bytes"
 	"fmt"
-	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"floe/lib/inject"
+	"floe/lib/procfs"
 	"floe/lib/record"
 	"floe/lib/tracer"
 )
@@ -112,7 +112,7 @@ func (r *Restorer) detach(p *tracer.Ptrace, t *record.Task) error {
 func awaitStopped(pid int32) error {
 	const tries = 10000
 	for range tries {
-		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		b, err := procfs.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 		if err != nil {
 			return err
 		}

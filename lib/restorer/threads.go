@@ -11,6 +11,7 @@ import (
 	"floe/lib/cpu"
 	"floe/lib/inject"
 	"floe/lib/plan"
+	"floe/lib/procfs"
 	"floe/lib/record"
 	"floe/lib/stub"
 	"floe/lib/tracer"
@@ -84,7 +85,7 @@ func (r *Restorer) finishProcesses(p *tracer.Ptrace) error {
 // lowering it needs CAP_SYS_RESOURCE.
 func setOOMScore(t *record.Task) error {
 	name := fmt.Sprintf("/proc/%d/oom_score_adj", t.Pid)
-	b, err := os.ReadFile(name)
+	b, err := procfs.ReadFile(name)
 	if err != nil {
 		return err
 	}

@@ -2,11 +2,11 @@ package restorer
 
 import (
 	"fmt"
-	"os"
 
 	"golang.org/x/sys/unix"
 
 	"floe/lib/plan"
+	"floe/lib/procfs"
 	"floe/lib/record"
 	"floe/lib/tracer"
 	"floe/lib/vdso"
@@ -161,7 +161,7 @@ func (r *Restorer) fillVDSO(t *record.Task) error {
 			}
 		}
 	}
-	f, err := os.Open(fmt.Sprintf("/proc/%d/maps", t.Pid))
+	f, err := procfs.Open(fmt.Sprintf("/proc/%d/maps", t.Pid), unix.O_RDONLY)
 	if err != nil {
 		return err
 	}

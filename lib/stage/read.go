@@ -13,6 +13,7 @@ import (
 	"floe/lib/cli"
 	"floe/lib/image"
 	"floe/lib/lease"
+	"floe/lib/procfs"
 	"floe/lib/record"
 )
 
@@ -117,7 +118,7 @@ func (s *run) header(h *record.Header) error {
 
 // checkHere tells a stream from elsewhere: its process ids mean nothing here.
 func checkHere(h *record.Header) error {
-	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	boot, err := procfs.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err == nil && h.BootId != "" && strings.TrimSpace(string(boot)) != h.BootId {
 		return fmt.Errorf("the stream comes from another machine, or from before a reboot; stages must run where freeze runs")
 	}

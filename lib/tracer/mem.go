@@ -6,6 +6,8 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"floe/lib/procfs"
 )
 
 // ReadMem fills b from a task's memory at addr; the task's protection counts
@@ -47,7 +49,7 @@ type Mem struct {
 // OpenMem opens the memory of a task. It stays that address space, even after
 // an execve.
 func OpenMem(tid TID) (*Mem, error) {
-	f, err := os.OpenFile(fmt.Sprintf("/proc/%d/mem", tid), os.O_RDWR, 0)
+	f, err := procfs.Open(fmt.Sprintf("/proc/%d/mem", tid), unix.O_RDWR)
 	if err != nil {
 		return nil, fmt.Errorf("task %d: %w", tid, err)
 	}

@@ -3,7 +3,6 @@ package vdso
 import (
 	"fmt"
 	"io"
-	"os"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -74,7 +73,7 @@ func within(v *record.Vma, areas []Area) bool {
 
 // OpenProcess looks at a process. pid is as /proc has it: "self", too.
 func OpenProcess(pid string) (p Process, areas []Area, done func(), err error) {
-	f, err := os.Open("/proc/" + pid + "/maps")
+	f, err := procfs.Open("/proc/"+pid+"/maps", unix.O_RDONLY)
 	if err != nil {
 		return p, nil, nil, err
 	}
@@ -82,7 +81,7 @@ func OpenProcess(pid string) (p Process, areas []Area, done func(), err error) {
 	if p.Mappings, err = readMappings(f); err != nil {
 		return p, nil, nil, err
 	}
-	mem, err := os.Open("/proc/" + pid + "/mem")
+	mem, err := procfs.Open("/proc/"+pid+"/mem", unix.O_RDONLY)
 	if err != nil {
 		return p, nil, nil, err
 	}

@@ -3,7 +3,6 @@ package vmas
 import (
 	"bytes"
 	"fmt"
-	"os"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -70,7 +69,7 @@ func (c *collector) outside(im *image.Image) error {
 		if ours[pid] {
 			continue
 		}
-		maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", pid))
+		maps, err := procfs.ReadFile(fmt.Sprintf("/proc/%d/maps", pid))
 		if err != nil || !containsAny(maps, devices) {
 			continue
 		}
@@ -94,7 +93,7 @@ func containsAny(b []byte, list map[string]bool) bool {
 
 func sharedOutside(im *image.Image, pid int, m *procfs.Mapping) error {
 	comm := "?"
-	if b, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid)); err == nil {
+	if b, err := procfs.ReadFile(fmt.Sprintf("/proc/%d/comm", pid)); err == nil {
 		comm = strings.TrimSuffix(string(b), "\n")
 	}
 	root := im.Tasks[0]

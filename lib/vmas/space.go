@@ -24,7 +24,7 @@ type space struct {
 
 // space records the address space of a task.
 func (c *collector) space(t *record.Task) error {
-	dir, err := os.Open(fmt.Sprintf("/proc/%d", t.Pid))
+	dir, err := procfs.Open(fmt.Sprintf("/proc/%d", t.Pid), unix.O_RDONLY)
 	if err != nil {
 		return err
 	}

@@ -9,8 +9,8 @@ import (
 // layers are the packages of lib, lowest first: a package imports only those of
 // layers below its own.
 var layers = [][]string{
-	{"calm", "record/recordpb"},
-	{"buildid", "cli", "kabi", "procfs", "stub", "tracer"},
+	{"calm", "procfs", "record/recordpb"},
+	{"buildid", "cli", "kabi", "stub", "tracer"},
 	{"crc32c"},
 	{"record"},
 	{"clocks", "cpu", "image", "inject", "lease", "plan", "vdso"},
