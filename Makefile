@@ -3,7 +3,9 @@ SHELL := /bin/bash
 GO ?= go
 PROGRAMS := $(notdir $(wildcard cmds/*))
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
-LDFLAGS := -s -w -X floe/lib/cli.Version=$(VERSION)
+# The entry point is lib/calm's.
+ENTRY := $(if $(filter amd64,$(shell $(GO) env GOARCH)),-E floe_start)
+LDFLAGS := -s -w $(ENTRY) -X floe/lib/cli.Version=$(VERSION)
 TOOLS := $(CURDIR)/bin/.tools
 
 

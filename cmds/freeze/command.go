@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"floe/lib/calm"
 	"floe/lib/lease"
 )
 
@@ -30,6 +31,7 @@ func startCommand(args []string, cancel context.CancelCauseFunc) (*command, erro
 	}
 	defer r.Close()
 	c := &command{cmd: exec.Command(args[0], args[1:]...), in: w, ended: make(chan error, 1)}
+	c.cmd.Env = calm.Environ()
 	c.cmd.Stdin, c.cmd.Stdout, c.cmd.Stderr = r, os.Stdout, os.Stderr
 	if err := c.cmd.Start(); err != nil {
 		w.Close()

@@ -1,52 +1,52 @@
-// Package calm keeps the Go runtime from taking the processors from the programs
-// of a pipeline. To import it is all there is to do: it must come before the
-// other packages have prepared themselves.
+// Package calm prepares Go's runtime for programs that start five at a time, on
+// few processors, and live for some milliseconds. To import it is all there is to
+// do: it must come before the other packages have prepared themselves. Three
+// things take as long there as the work itself:
 //
-// While a program starts, works, or is in a system call that waits for input,
-// the monitor sleeps 20 µs at a time. A few programs that start at once, on as
-// few processors, spend up to half of their time on waking it up. The kernel
-// may put its wake-ups off, so that they come along with other interrupts; the
-// monitor itself sleeps as long when there is nothing to do.
+//   - Goroutines that the runtime starts for itself get a thread each, on another
+//     processor: the one that the next program of the pipeline is about to use
+//     (entry_amd64.s).
+//   - While a program starts, works, or waits in a system call, the runtime's
+//     monitor thread sleeps 20 µs at a time, and each time wakes a processor up
+//     (monitor.go).
+//   - A stack that grows is copied at each step (stack.go).
 package calm
 
 import (
-	"syscall" // and nothing else: what has fewer dependencies comes earlier
+	"runtime"
+	"syscall" // no more than these: what has few dependencies is initialised early
 )
 
-// slack is how late the monitor may wake up, ns.
-const slack = "10000000"
-
 func init() {
+	calmMonitor()
 	GrowStack()
-	// Without CAP_SYS_NICE, this fails, and everything works as well.
-	tid := monitor()
-	if tid == "" {
-		return
-	}
-	fd, err := syscall.Open("/proc/"+tid+"/timerslack_ns", syscall.O_WRONLY|syscall.O_CLOEXEC, 0)
-	if err != nil {
-		return
-	}
-	_, _ = syscall.Write(fd, []byte(slack))
-	syscall.Close(fd)
 }
 
-// monitor is the id of the thread that the runtime's monitor is: the first that
-// the first thread makes. Empty: can't be found.
-func monitor() string {
-	dir, err := syscall.Open("/proc/self/task", syscall.O_RDONLY|syscall.O_DIRECTORY|syscall.O_CLOEXEC, 0)
-	if err != nil {
-		return ""
+// entered says that the program came through floe_start, its entry point (the
+// linker's flag -E, see the Makefile). A program that was linked without it works
+// as well.
+var entered uint32
+
+// variable is what floe_start adds to the environment, unless there is a
+// GOMAXPROCS in it. The number is 1, in a form that nobody else writes.
+const variable = "GOMAXPROCS=01"
+
+// Widen lets a program that has work for several threads run on all processors
+// that it may.
+func Widen() {
+	if entered == 1 {
+		runtime.SetDefaultGOMAXPROCS()
 	}
-	defer syscall.Close(dir)
-	var buf [512]byte
-	n, err := syscall.ReadDirent(dir, buf[:])
-	if err != nil {
-		return ""
+}
+
+// Environ is os.Environ without what floe_start has added: for programs that
+// this one starts.
+func Environ() []string {
+	var env []string
+	for _, s := range syscall.Environ() {
+		if entered == 0 || s != variable {
+			env = append(env, s)
+		}
 	}
-	_, _, names := syscall.ParseDirent(buf[:n], 2, make([]string, 0, 2)) // in the order that they were made
-	if len(names) < 2 {
-		return ""
-	}
-	return names[1]
+	return env
 }

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"floe/lib/calm"
 	"floe/lib/record"
 )
 
@@ -83,7 +84,9 @@ func (d *dumper) submit(b *block) error {
 	default:
 	}
 	if d.started < d.workers() {
-		d.started++
+		if d.started++; d.started == 2 {
+			calm.Widen()
+		}
 		d.wg.Go(d.worker)
 	}
 	select {

@@ -11,6 +11,7 @@ import (
 	"github.com/pierrec/lz4/v4"
 	"golang.org/x/sys/unix"
 
+	"floe/lib/calm"
 	"floe/lib/cli"
 	"floe/lib/crc32c"
 	"floe/lib/record"
@@ -90,7 +91,9 @@ func (d *loader) submit(j job) error {
 	default:
 	}
 	if d.started < d.workers {
-		d.started++
+		if d.started++; d.started == 2 {
+			calm.Widen()
+		}
 		d.wg.Go(d.worker)
 	}
 	select {
