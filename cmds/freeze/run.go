@@ -55,7 +55,7 @@ func run(ctx context.Context, out *os.File, log *cli.Logger, opt options) error 
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	go onSignal(cancel)
+	onSignal(cancel)
 	f := &frozen{options: opt, log: log, out: out, tracer: tracer.New()}
 	defer f.tracer.Close()
 	var err error
@@ -80,7 +80,7 @@ func run(ctx context.Context, out *os.File, log *cli.Logger, opt options) error 
 	return err
 }
 
-// onSignal ends the work at the first signal. A second one ends the program;
+// onSignal lets the first signal end the work. A second one ends the program;
 // the tree survives that too.
 func onSignal(cancel context.CancelCauseFunc) {
 	c := make(chan os.Signal, 1)
@@ -89,9 +89,11 @@ func onSignal(cancel context.CancelCauseFunc) {
 			signal.Notify(c, s)
 		}
 	}
-	s := <-c
-	signal.Stop(c)
-	cancel(fmt.Errorf("%w by signal: %s", errInterrupted, s))
+	go func() {
+		s := <-c
+		signal.Stop(c)
+		cancel(fmt.Errorf("%w by signal: %s", errInterrupted, s))
+	}()
 }
 
 func (f *frozen) freeze(ctx context.Context) error {

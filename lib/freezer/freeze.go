@@ -192,7 +192,7 @@ func (t *Tree) notSeized(p *tracer.Ptrace, proc *Process, th *Thread, err error)
 	if serr != nil {
 		return true, serr
 	}
-	dead := strings.HasPrefix(st.Fields["State"], "Z") || strings.HasPrefix(st.Fields["State"], "X")
+	dead := st.State == 'Z' || st.State == 'X'
 	switch {
 	case dead && int(th.TID) == proc.PID:
 		th.gone, t.busy = true, true

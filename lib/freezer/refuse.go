@@ -37,13 +37,26 @@ func Refuse(pid int) error {
 	case s.State == 'X' || s.State == 'Z' && s.Threads <= 1:
 		return fmt.Errorf("task %d (%s) is dead: a zombie that its parent has not waited for", pid, s.Comm)
 	}
-	if err := notAncestor(pid, s.Comm); err != nil {
-		return err
+	childless := isChildless(pid, s)
+	if !childless || pid == os.Getpid() {
+		if err := notAncestor(pid, s.Comm); err != nil {
+			return err
+		}
 	}
 	if err := sharesOutside(pid, s); err != nil {
 		return err
 	}
-	return refuseTree(pid)
+	if err := refuseProcess(pid, s, st); err != nil || childless {
+		return err
+	}
+	return refuseDescendants(pid)
+}
+
+// isChildless tells a process that has no children for sure. (Of several
+// children, the kernel may leave some out while others end; and of threads.)
+func isChildless(pid int, s *procfs.Stat) bool {
+	kids, err := procfs.Children(pid, pid)
+	return err == nil && len(kids) == 0 && s.Threads == 1
 }
 
 // notAncestor refuses freeze itself and the processes that it descends from.
@@ -81,12 +94,14 @@ func sharesOutside(pid int, s *procfs.Stat) error {
 	return nil
 }
 
-// refuseTree looks at every process of a tree that still runs.
-func refuseTree(root int) error {
+// refuseDescendants looks at every other process of a tree that still runs.
+func refuseDescendants(root int) error {
 	for list := []int{root}; len(list) > 0; list = list[1:] {
 		pid := list[0]
-		if err := refuseProcess(pid); err != nil {
-			return err
+		if pid != root {
+			if err := refuseDescendant(pid); err != nil {
+				return err
+			}
 		}
 		tids, err := procfs.Threads(pid)
 		if err != nil {
@@ -100,9 +115,9 @@ func refuseTree(root int) error {
 	return nil
 }
 
-// refuseProcess tells why one process can't be frozen. One that has ended is
-// none of its business.
-func refuseProcess(pid int) error {
+// refuseDescendant tells why a process of the tree can't be frozen. One that has
+// ended is none of its business.
+func refuseDescendant(pid int) error {
 	s, err := procfs.ReadStat(pid)
 	if err != nil || s.State == 'X' || s.State == 'Z' && s.Threads <= 1 {
 		return nil
@@ -111,6 +126,11 @@ func refuseProcess(pid int) error {
 	if err != nil {
 		return nil
 	}
+	return refuseProcess(pid, s, st)
+}
+
+// refuseProcess tells why one process can't be frozen.
+func refuseProcess(pid int, s *procfs.Stat, st *procfs.Status) error {
 	why := ""
 	switch {
 	case s.State == 'Z':
@@ -147,7 +167,7 @@ func refuseStatus(st *procfs.Status) string {
 		return "it is in seccomp strict mode, which can't be saved yet"
 	case st.Seccomp != 0:
 		return "it has a seccomp filter, which can't be saved yet"
-	case strings.Contains(st.Fields["x86_Thread_features"], "shstk"):
+	case strings.Contains(st.Features, "shstk"):
 		return "it has a shadow stack, which can't be saved yet"
 	}
 	return ""

@@ -4,61 +4,48 @@ import (
 	"bytes"
 	"fmt"
 	"strconv"
-	"strings"
 )
 
-// Status is what floe needs of /proc/PID/status. Fields has every line of it,
-// by the name before the colon.
+// Status is what floe needs of /proc/PID/status.
 type Status struct {
-	Fields  map[string]string
-	Name    string
-	TGID    int
-	Tracer  int
-	UID     [4]uint32 // real, effective, saved, filesystem
-	GID     [4]uint32
-	Groups  []uint32
-	NSPIDs  []int // the pid in each namespace, the outermost first
-	Umask   uint32
-	NoNew   bool // no_new_privs
-	Seccomp int  // 0 off, 1 strict, 2 filter
+	Name     string
+	State    byte // 'R', 'S', 'D', 'T', 't', 'Z', 'X'
+	TGID     int
+	Tracer   int
+	UID      [4]uint32 // real, effective, saved, filesystem
+	GID      [4]uint32
+	Groups   []uint32
+	NSPIDs   []int // the pid in each namespace, the outermost first
+	Umask    uint32
+	NoNew    bool   // no_new_privs
+	Seccomp  int    // 0 off, 1 strict, 2 filter
+	Features string // of the thread (x86_Thread_features): "shstk wrss"
 
 	CapInh, CapPrm, CapEff, CapBnd, CapAmb uint64
 	SigBlk, SigIgn, SigCgt                 uint64
 }
 
+// needed are the lines that every task has.
+var needed = [...]string{"Name", "State", "Tgid", "TracerPid", "Uid", "Gid", "NoNewPrivs", "Seccomp",
+	"CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "SigBlk", "SigIgn", "SigCgt"}
+
 // ParseStatus parses the contents of a status file.
 func ParseStatus(b []byte) (*Status, error) {
-	s := &Status{Fields: map[string]string{}}
+	p := &statusParser{s: &Status{}}
+	seen := 0
 	for line := range bytes.Lines(b) {
-		name, value, ok := strings.Cut(strings.TrimSuffix(string(line), "\n"), ":")
+		name, value, ok := bytes.Cut(line, []byte(":"))
 		if !ok {
 			return nil, fmt.Errorf("status: line %q", line)
 		}
-		s.Fields[name] = strings.TrimSpace(value)
+		if p.line(string(name), bytes.TrimSpace(value)) {
+			seen++
+		}
 	}
-	s.Name = s.Fields["Name"]
-	p := &statusParser{s: s}
-	s.TGID, s.Tracer = int(p.number("Tgid", 10)), int(p.number("TracerPid", 10))
-	p.four("Uid", &s.UID)
-	p.four("Gid", &s.GID)
-	for _, g := range strings.Fields(s.Fields["Groups"]) {
-		s.Groups = append(s.Groups, uint32(p.parse("Groups", g, 10)))
+	if seen < len(needed) && p.err == nil {
+		p.err = fmt.Errorf("status: it has %d of the lines %s", seen, needed)
 	}
-	for _, n := range strings.Fields(s.Fields["NSpid"]) {
-		s.NSPIDs = append(s.NSPIDs, int(p.parse("NSpid", n, 10)))
-	}
-	if _, ok := s.Fields["Umask"]; ok { // not of a zombie
-		s.Umask = uint32(p.number("Umask", 8))
-	}
-	s.NoNew = p.number("NoNewPrivs", 10) != 0
-	s.Seccomp = int(p.number("Seccomp", 10))
-	for name, to := range map[string]*uint64{
-		"CapInh": &s.CapInh, "CapPrm": &s.CapPrm, "CapEff": &s.CapEff, "CapBnd": &s.CapBnd, "CapAmb": &s.CapAmb,
-		"SigBlk": &s.SigBlk, "SigIgn": &s.SigIgn, "SigCgt": &s.SigCgt,
-	} {
-		*to = p.number(name, 16)
-	}
-	return s, p.err
+	return p.s, p.err
 }
 
 type statusParser struct {
@@ -66,20 +53,77 @@ type statusParser struct {
 	err error
 }
 
-func (p *statusParser) number(name string, base int) uint64 {
-	return p.parse(name, p.s.Fields[name], base)
+// line takes a line; true for one that every task has.
+func (p *statusParser) line(name string, v []byte) bool {
+	s := p.s
+	switch name {
+	case "Umask": // not of a zombie
+		s.Umask = uint32(p.parse(name, v, 8))
+		return false
+	case "Groups":
+		for _, g := range bytes.Fields(v) {
+			s.Groups = append(s.Groups, uint32(p.parse(name, g, 10)))
+		}
+		return false
+	case "NSpid":
+		for _, n := range bytes.Fields(v) {
+			s.NSPIDs = append(s.NSPIDs, int(p.parse(name, n, 10)))
+		}
+		return false
+	case "x86_Thread_features":
+		s.Features = string(v)
+		return false
+	case "Name":
+		s.Name = string(v)
+	case "State":
+		if len(v) == 0 {
+			return false
+		}
+		s.State = v[0]
+	case "Tgid":
+		s.TGID = int(p.parse(name, v, 10))
+	case "TracerPid":
+		s.Tracer = int(p.parse(name, v, 10))
+	case "Uid":
+		p.four(name, v, &s.UID)
+	case "Gid":
+		p.four(name, v, &s.GID)
+	case "NoNewPrivs":
+		s.NoNew = p.parse(name, v, 10) != 0
+	case "Seccomp":
+		s.Seccomp = int(p.parse(name, v, 10))
+	case "CapInh":
+		s.CapInh = p.parse(name, v, 16)
+	case "CapPrm":
+		s.CapPrm = p.parse(name, v, 16)
+	case "CapEff":
+		s.CapEff = p.parse(name, v, 16)
+	case "CapBnd":
+		s.CapBnd = p.parse(name, v, 16)
+	case "CapAmb":
+		s.CapAmb = p.parse(name, v, 16)
+	case "SigBlk":
+		s.SigBlk = p.parse(name, v, 16)
+	case "SigIgn":
+		s.SigIgn = p.parse(name, v, 16)
+	case "SigCgt":
+		s.SigCgt = p.parse(name, v, 16)
+	default:
+		return false
+	}
+	return true
 }
 
-func (p *statusParser) parse(name, text string, base int) uint64 {
-	v, err := strconv.ParseUint(text, base, 64)
+func (p *statusParser) parse(name string, text []byte, base int) uint64 {
+	v, err := strconv.ParseUint(string(text), base, 64)
 	if err != nil && p.err == nil {
 		p.err = fmt.Errorf("status: %s: %w", name, err)
 	}
 	return v
 }
 
-func (p *statusParser) four(name string, to *[4]uint32) {
-	f := strings.Fields(p.s.Fields[name])
+func (p *statusParser) four(name string, v []byte, to *[4]uint32) {
+	f := bytes.Fields(v)
 	if len(f) != 4 {
 		p.err = fmt.Errorf("status: %s: %d numbers", name, len(f))
 		return
