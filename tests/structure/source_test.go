@@ -44,6 +44,9 @@ func sources(t *testing.T, folders ...string) []*source {
 	fset := token.NewFileSet()
 	for _, folder := range folders {
 		err := filepath.WalkDir(filepath.Join(top, folder), func(path string, d fs.DirEntry, err error) error {
+			if err == nil && d.IsDir() && d.Name() == "testdata" {
+				return filepath.SkipDir // programs that tests run
+			}
 			if err != nil || d.IsDir() || filepath.Ext(path) != ".go" {
 				return err
 			}
