@@ -17,15 +17,17 @@ import (
 // filter is vdsoprobe as a stage.
 func filter(ctx context.Context, in, out *os.File, log *cli.Logger) error {
 	opt := stage.Options{Name: "vdsoprobe", Needs: []string{"freeze", "vmadump"}, Log: log}
-	return stage.Run(ctx, opt, in, out, collect)
+	here, err := vdso.Here() // while the stages before are at work
+	return stage.Run(ctx, opt, in, out, func(c *stage.Context) error {
+		if err != nil {
+			return fmt.Errorf("this kernel's vDSO: %w", err)
+		}
+		return collect(c, here)
+	})
 }
 
 // collect adds the record of each address space's vDSO.
-func collect(c *stage.Context) error {
-	here, err := vdso.Here()
-	if err != nil {
-		return fmt.Errorf("this kernel's vDSO: %w", err)
-	}
+func collect(c *stage.Context, here vdso.VDSO) error {
 	for _, t := range c.Image.Tasks {
 		mm := c.Image.Mms[t.MmId]
 		if mm == nil || mm.Pid != t.Pid {

@@ -111,5 +111,8 @@ func (c *Client) Over() bool {
 	return err == nil && n > 0 && p[0].Revents&(unix.POLLHUP|unix.POLLERR) != 0
 }
 
+// FD is a descriptor that is hung up when the lease is over, for poll(2).
+func (c *Client) FD() int { return c.fd }
+
 // Close leaves the lease.
 func (c *Client) Close() { unix.Close(c.fd) }

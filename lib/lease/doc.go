@@ -24,7 +24,8 @@
 //	32  text   why it failed, 1024 bytes at most
 //
 // The lease ends when a stage has said that it was the last (Final, Complete)
-// and none is still at work; when one fails, or dies before its verdict; when
+// and none is still at work; when one fails, or dies before its verdict, which
+// says more than what those after it say, whose input was cut by that; when
 // nobody reads freeze's standard output any more; when no stage has worked for
 // a time; or when a signal says so.
 package lease

@@ -17,7 +17,7 @@ import (
 )
 
 // kinds are the verdicts as the stage process below takes them.
-var kinds = map[string]Kind{"done": Done, "final": Final, "complete": Complete, "ondisk": CompleteOnDisk, "failed": Failed}
+var kinds = map[string]Kind{"done": Done, "final": Final, "complete": Complete, "ondisk": CompleteOnDisk, "failed": Failed, "cut": Cut}
 
 // TestMain lets the test binary be a stage: it joins the lease that its
 // arguments name, then does what each line of its input says.
@@ -180,6 +180,39 @@ func TestStageKilled(t *testing.T) {
 }
 
 // A stage in the middle may go once it is done.
+// TestCut: who had its input cut is not to blame, as long as another may be.
+func TestCut(t *testing.T) {
+	ctx := t.Context()
+	s := newServer(t)
+	a, b := startStage(t, s, "a"), startStage(t, s, "b")
+	b.say("cut")
+	time.AfterFunc(50*time.Millisecond, func() { _ = a.cmd.Process.Kill() })
+	if o := wait(t, s, ctx, WaitOptions{Out: -1}); !strings.HasPrefix(o.Failure, "a (task ") || !strings.HasSuffix(o.Failure, ") died") {
+		t.Errorf("killed: %+v", o)
+	}
+	s = newServer(t)
+	a, b = startStage(t, s, "a"), startStage(t, s, "b")
+	b.say("cut")
+	a.sayAfter(50*time.Millisecond, "failed")
+	if o := wait(t, s, ctx, WaitOptions{Out: -1}); o.Failure != "a failed: because" {
+		t.Errorf("failed: %+v", o)
+	}
+	s = newServer(t)
+	a, b = startStage(t, s, "a"), startStage(t, s, "b")
+	b.say("cut")
+	begin := time.Now()
+	if o := wait(t, s, ctx, WaitOptions{Out: -1}); o.Failure != "b failed: because" || time.Since(begin) < grace {
+		t.Errorf("at work: %+v after %s", o, time.Since(begin))
+	}
+	s = newServer(t)
+	a, b = startStage(t, s, "a"), startStage(t, s, "b")
+	a.say("done")
+	b.say("cut")
+	if o := wait(t, s, ctx, WaitOptions{Out: -1}); o.Failure != "b failed: because" {
+		t.Errorf("done: %+v", o)
+	}
+}
+
 func TestDoneStageMayGo(t *testing.T) {
 	s := newServer(t)
 	first, last := startStage(t, s, "vmadump"), startStage(t, s, "pagedump")

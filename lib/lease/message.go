@@ -19,6 +19,7 @@ const (
 	Complete                       // it was the last one, and wrote a whole image
 	CompleteOnDisk                 // the same, to a regular file, fsynced
 	Failed                         // it failed: see Text
+	Cut                            // its input ended early: another has failed, or died
 )
 
 const (
@@ -59,7 +60,7 @@ func unmarshal(b []byte) (Message, bool) {
 	m := Message{Kind: Kind(le.Uint32(b[4:])), StartTime: le.Uint64(b[8:]), Text: string(b[textAt:])}
 	name, _, _ := bytes.Cut(b[nameAt:textAt], []byte{0})
 	m.Stage = string(name)
-	return m, m.Kind >= Hello && m.Kind <= Failed && m.Stage != ""
+	return m, m.Kind >= Hello && m.Kind <= Cut && m.Stage != ""
 }
 
 // StartTime is when a process started, clock ticks since boot.

@@ -17,6 +17,7 @@ type Server struct {
 	members map[int]*member // by pid
 
 	failure          string // of a stage, the first one
+	cut              string // what a stage says that had its input cut, the first one
 	final            bool   // the last stage has spoken
 	complete, onDisk bool   // what it said
 }
@@ -138,6 +139,10 @@ func (s *Server) take(pid int, m Message) bool {
 		s.final, s.complete, s.onDisk = true, true, m.Kind == CompleteOnDisk
 	case Failed:
 		s.fail(fmt.Sprintf("%s failed: %s", m.Stage, m.Text))
+	case Cut:
+		if s.cut == "" {
+			s.cut = fmt.Sprintf("%s failed: %s", m.Stage, m.Text)
+		}
 	}
 	return true
 }

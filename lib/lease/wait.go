@@ -33,8 +33,8 @@ type WaitOptions struct {
 var ErrCommandEnded = errors.New("the command has ended")
 
 // grace is how long the reason may take to come when nobody reads the stream
-// any more while a stage is at work: a process that is killed closes its files
-// before its pidfd tells of its end.
+// any more, or a stage's input was cut, while another stage is at work: a process
+// that is killed closes its files before its pidfd tells of its end.
 const grace = 300 * time.Millisecond
 
 // watch is what Wait knows besides what the stages have said.
@@ -43,6 +43,7 @@ type watch struct {
 	idleSince   time.Time
 	interrupted bool
 	goneSince   time.Time // when the reader was seen to be gone
+	cutSince    time.Time // when a stage said that its input was cut
 }
 
 // Wait returns when the tree may be let go. A cancelled ctx ends it with ctx's
@@ -61,6 +62,9 @@ func (s *Server) Wait(ctx context.Context, opt WaitOptions) Outcome {
 			w.idleSince = time.Now()
 		}
 		s.bury()
+		if s.cut != "" && w.cutSince.IsZero() {
+			w.cutSince = time.Now()
+		}
 		if o, over := s.judge(ctx, &w); over {
 			return o
 		}
@@ -74,6 +78,8 @@ func (s *Server) judge(ctx context.Context, w *watch) (Outcome, bool) {
 	switch {
 	case s.failure != "":
 		return Outcome{Failure: s.failure}, true
+	case s.cut != "" && (!s.working() || time.Since(w.cutSince) >= grace):
+		return Outcome{Failure: s.cut}, true
 	case s.final && !s.working() && !w.Command:
 		return well, true
 	case w.interrupted && w.Command && errors.Is(context.Cause(ctx), ErrCommandEnded):
@@ -113,6 +119,8 @@ func (s *Server) patience(w *watch) int {
 	switch {
 	case w.interrupted:
 		return 0
+	case !w.cutSince.IsZero():
+		until = w.cutSince.Add(grace)
 	case !w.goneSince.IsZero():
 		until = w.goneSince.Add(grace)
 	case w.Idle <= 0 || s.complete || s.working():

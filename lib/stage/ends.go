@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"floe/lib/cli"
+	"floe/lib/lease"
 )
 
 // checkEnds refuses terminals, and keeps an image from other people's eyes.
@@ -82,16 +83,16 @@ func persist(f *os.File) error {
 // errMore is an input that goes on after its end.
 var errMore = cli.BadInput(errors.New("more came after the end of the input"))
 
-// linger waits until the lease is over: the stage before is gone, or the next.
-func linger(in, out *os.File) error {
-	fds := []unix.PollFd{{Fd: int32(in.Fd()), Events: unix.POLLIN}, {Fd: int32(out.Fd())}}
+// linger waits until the lease is over, or the stage before is gone, or the next.
+func linger(in, out *os.File, l *lease.Client) error {
+	fds := []unix.PollFd{{Fd: int32(in.Fd()), Events: unix.POLLIN}, {Fd: int32(out.Fd())}, {Fd: int32(l.FD())}}
 	for {
 		if _, err := unix.Poll(fds, -1); errors.Is(err, unix.EINTR) {
 			continue
 		} else if err != nil {
 			return fmt.Errorf("poll: %w", err)
 		}
-		if fds[1].Revents != 0 {
+		if fds[1].Revents != 0 || fds[2].Revents != 0 && fds[0].Revents == 0 {
 			return nil
 		}
 		if fds[0].Revents == 0 {

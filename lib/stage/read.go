@@ -46,6 +46,9 @@ func (s *run) read() error {
 			return err
 		}
 		ended = f.Record.GetEndStage() != nil
+		if ended && s.tree == nil && s.refused == nil {
+			s.watch()
+		}
 		if r.Buffered() == 0 && s.refused == nil {
 			if err := s.c.Writer.Flush(); err != nil {
 				return err
@@ -78,7 +81,10 @@ func (s *run) atMark(ended bool, more int) error {
 	if err := s.order(); err != nil {
 		return cli.BadInput(err)
 	}
-	return s.refused
+	if s.refused != nil || s.Last {
+		return s.refused
+	}
+	return s.c.Writer.Flush() // the next stage reads this meanwhile
 }
 
 // frame keeps a record and passes it on.

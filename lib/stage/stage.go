@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -46,7 +47,11 @@ func Run(ctx context.Context, opt Options, in, out *os.File, collect func(*Conte
 	}
 	if s.lease != nil {
 		if err != nil && !s.said {
-			_ = s.lease.Verdict(lease.Failed, err.Error())
+			kind := lease.Failed
+			if errors.Is(err, io.ErrUnexpectedEOF) {
+				kind = lease.Cut
+			}
+			_ = s.lease.Verdict(kind, err.Error())
 		}
 		s.lease.Close()
 	}
@@ -58,22 +63,19 @@ type run struct {
 	Options
 	c       *Context
 	lease   *lease.Client
-	refused error // why the lease could not be joined
+	refused error // why nothing can be added: no lease, or no frozen tree
 	said    bool  // the verdict
+	tree    *tree // once all tasks are known
 }
 
 func (s *run) do(collect func(*Context) error) error {
 	if err := s.read(); err != nil {
 		return err
 	}
-	tree := watch(s.c.Image)
-	if err := tree.check(); err != nil {
-		return s.notFrozen(err)
-	}
 	if err := collect(s.c); err != nil {
 		return s.notFrozen(err)
 	}
-	if err := tree.recheck(); err != nil {
+	if err := s.tree.recheck(); err != nil {
 		return s.notFrozen(err)
 	}
 	if err := s.c.Writer.EndStage(s.Name, cli.Version); err != nil {
@@ -83,6 +85,15 @@ func (s *run) do(collect func(*Context) error) error {
 		return s.finish()
 	}
 	return s.pass()
+}
+
+// watch looks at the tree as soon as its tasks are known, while the stages
+// before this one are at work.
+func (s *run) watch() {
+	s.tree = watch(s.c.Image)
+	if err := s.tree.check(); err != nil {
+		s.refused = s.notFrozen(err)
+	}
 }
 
 // notFrozen is err, or that freeze is gone, which explains it.
@@ -124,7 +135,13 @@ func (s *run) pass() error {
 	if err := s.verdict(lease.Done); err != nil {
 		return err
 	}
-	return linger(s.c.In, s.c.Out)
+	if err := linger(s.c.In, s.c.Out, s.lease); err != nil {
+		return err
+	}
+	// At once: the others wait for that, and the end of a process takes its time.
+	s.c.In.Close()
+	s.c.Out.Close()
+	return nil
 }
 
 // finish ends the stream.
