@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"testing"
 )
 
@@ -34,9 +35,18 @@ func compile(t testing.TB, name, dir string, command func(out string) *exec.Cmd)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, name), b, 0o755); err != nil {
+	if err := writeProgram(filepath.Join(dir, name), b); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// writeProgram writes a program that is about to be run. Nobody may fork
+// meanwhile: the child would have the file open for writing until it executes
+// something else, and such a file can't be run (ETXTBSY).
+func writeProgram(path string, b []byte) error {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	return os.WriteFile(path, b, 0o755)
 }
 
 func compiledC(name string, flags ...string) func(testing.TB, string) {
