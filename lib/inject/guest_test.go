@@ -2,7 +2,10 @@ package inject
 
 import (
 	"bufio"
+	"encoding/binary"
+	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -76,6 +79,9 @@ func injectOnce(p *tracer.Ptrace, pid tracer.TID) error {
 	if err != nil {
 		return err
 	}
+	if inside, err := isInside(p, pid, g); err != nil || inside {
+		return errors.Join(err, g.mem.Close(), p.Detach(pid, 0))
+	}
 	if err := runSome(p, g, pid); err != nil {
 		return err
 	}
@@ -83,6 +89,30 @@ func injectOnce(p *tracer.Ptrace, pid tracer.TID) error {
 		return err
 	}
 	return p.Detach(pid, 0)
+}
+
+// isInside tells whether a thread still runs the program of an injector that was
+// killed, or a handler that returns into it: nothing may be written there then.
+// freeze has ways to wait for that; the tests just try again.
+func isInside(p *tracer.Ptrace, pid tracer.TID, g *Guest) (bool, error) {
+	regs, err := p.GetRegs(pid)
+	if err != nil {
+		return false, err
+	}
+	within := func(x uint64) bool { return x >= uint64(g.at) && x < uint64(g.at)+guestSize }
+	if within(regs.Rip) {
+		return true, nil
+	}
+	frame := make([]byte, 2048) // a signal frame is smaller up to its registers
+	if err := tracer.ReadMem(pid, tracer.Addr(regs.Rsp), frame); err != nil {
+		return false, err
+	}
+	for ; len(frame) > 0; frame = frame[8:] {
+		if within(binary.LittleEndian.Uint64(frame)) {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 func runSome(p *tracer.Ptrace, g *Guest, pid tracer.TID) error {
@@ -159,12 +189,14 @@ func TestGuestSurvivesTracer(t *testing.T) {
 		if err := c.Start(); err != nil {
 			t.Fatal(err)
 		}
-		_, _ = bufio.NewReader(in).ReadString('\n') // it has begun
+		said := bufio.NewReader(in)
+		_, _ = said.ReadString('\n') // it has begun
 		time.Sleep(time.Duration(rand.IntN(2000)) * time.Microsecond)
 		_ = c.Process.Kill()
+		why, _ := io.ReadAll(said)
 		_ = c.Wait()
 		if c.ProcessState.Exited() {
-			t.Fatalf("round %d: the injector ended by itself: %v", i, c.ProcessState)
+			t.Fatalf("round %d: the injector ended by itself: %v: %s", i, c.ProcessState, why)
 		}
 	}
 	ok()

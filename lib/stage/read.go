@@ -49,7 +49,7 @@ func (s *run) read() error {
 		if ended && s.tree == nil && s.refused == nil {
 			s.watch()
 		}
-		if r.Buffered() == 0 && s.refused == nil {
+		if r.Buffered() == 0 && s.refused == nil && !s.Last { // the next stage may begin with it
 			if err := s.c.Writer.Flush(); err != nil {
 				return err
 			}

@@ -129,12 +129,15 @@ func (s *run) pass() error {
 		}
 		return s.verdict(lease.Final)
 	}
+	// Before the mark: once that is out, the stages after this one may come to an
+	// end, and the lease with them.
+	if err := s.lease.Verdict(lease.Done, ""); err != nil {
+		return err
+	}
 	if err := s.c.Writer.Mark(); err != nil {
 		return err
 	}
-	if err := s.verdict(lease.Done); err != nil {
-		return err
-	}
+	s.said = true
 	if err := linger(s.c.In, s.c.Out, s.lease); err != nil {
 		return err
 	}
