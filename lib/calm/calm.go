@@ -40,9 +40,9 @@ func Widen() {
 }
 
 // Environ is os.Environ without what floe_start has added: for programs that
-// this one starts.
+// this one starts. It is never nil, which os/exec takes for all there is.
 func Environ() []string {
-	var env []string
+	env := []string{}
 	for _, s := range syscall.Environ() {
 		if entered == 0 || s != variable {
 			env = append(env, s)

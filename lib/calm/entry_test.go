@@ -66,7 +66,7 @@ func TestEntry(t *testing.T) {
 			if want := append(slices.Clone(env), variable); !slices.Equal(r.Env, want) {
 				t.Errorf("%d variables: %q, want %q", len(env), r.Env, want)
 			}
-			if !slices.Equal(r.Passed, env) {
+			if r.Passed == nil || !slices.Equal(r.Passed, env) {
 				t.Errorf("%d variables: passed on %q", len(env), r.Passed)
 			}
 			if r.Procs != 1 || r.Wide != all() {

@@ -53,9 +53,10 @@ func Refuse(pid int) error {
 }
 
 // isChildless tells a process that has no children for sure. (Of several
-// children, the kernel may leave some out while others end; and of threads.)
+// children, the kernel may leave some out while others end; and of threads. One
+// that has no file for them tells nothing for sure.)
 func isChildless(pid int, s *procfs.Stat) bool {
-	kids, err := procfs.Children(pid, pid)
+	kids, err := procfs.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
 	return err == nil && len(kids) == 0 && s.Threads == 1
 }
 

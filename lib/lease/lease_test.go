@@ -179,7 +179,6 @@ func TestStageKilled(t *testing.T) {
 	}
 }
 
-// A stage in the middle may go once it is done.
 // TestCut: who had its input cut is not to blame, as long as another may be.
 func TestCut(t *testing.T) {
 	ctx := t.Context()
@@ -213,6 +212,7 @@ func TestCut(t *testing.T) {
 	}
 }
 
+// A stage in the middle may go once it is done.
 func TestDoneStageMayGo(t *testing.T) {
 	s := newServer(t)
 	first, last := startStage(t, s, "vmadump"), startStage(t, s, "pagedump")

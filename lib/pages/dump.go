@@ -78,6 +78,10 @@ func (d *dumper) submit(b *block) error {
 		b.src.done()
 		return err
 	}
+	if err := d.ctx.Err(); err != nil {
+		b.src.done()
+		return err
+	}
 	select {
 	case d.work <- b: // to one that has nothing to do
 		return nil

@@ -85,6 +85,9 @@ func (d *loader) submit(j job) error {
 	if j.pages.Encoding == record.Pages_GUARD {
 		return d.guard(j.pages)
 	}
+	if d.ctx.Err() != nil {
+		return context.Cause(d.ctx)
+	}
 	select {
 	case d.jobs <- j: // to one that has nothing to do
 		return nil

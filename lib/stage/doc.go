@@ -4,7 +4,7 @@
 //
 //	header ──────────> join the lease (hello)
 //	frames ──────────> passed on at once, and kept in an image.Image
-//	end of a stage ──> are the tasks the ones in the stream, and frozen?
+//	end of freeze's ─> are the tasks the ones in the stream, and frozen?
 //	mark             │ is the input whole, the stage in its place?
 //	                 │ collect: the stage's own records
 //	                 │ are they still?

@@ -150,6 +150,34 @@ func TestOrder(t *testing.T) {
 	wantBad(t, "needs", runOn(t, b, Options{Needs: []string{"freeze", "fddump"}}), cli.StatusBadInput, "fddump must come before vmadump in the pipeline")
 	wantBad(t, "more", runOn(t, append(bytes.Clone(b), 'x'), Options{}), cli.StatusBadInput, "more came after the end")
 	wantBad(t, "no end of stage", runOn(t, unended(t), Options{}), cli.StatusBadInput, "has not ended its records")
+	wantBad(t, "late task", runOn(t, lateTask(t), Options{}), cli.StatusBadInput, "a task after those that freeze has ended")
+}
+
+// lateTask is a stream with one more task in the records of a second stage,
+// which nobody would look at.
+func lateTask(t *testing.T) []byte {
+	t.Helper()
+	b, frames := stream(t, nil)
+	r, err := record.NewReader(bytes.NewReader(b[:frames[len(frames)-1]]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	w := record.NewWriter(&out)
+	for range len(frames) - 1 {
+		f, err := r.Next()
+		if err == nil {
+			err = w.Pass(f, nil)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	late := &record.Record{Body: &record.Record_Task{Task: &record.Task{Pid: 1 << 20, Ppid: int32(os.Getpid()), Pgid: 1, Sid: 1}}}
+	if err := errors.Join(w.Add(late, nil), w.EndStage("vmadump", ""), w.Mark()); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
 }
 
 // unended is a stream whose stage has not ended, with a mark all the same.

@@ -65,6 +65,7 @@ func (s *run) badInput(err error, in *counter) error {
 	case in.n == 0:
 		err = fmt.Errorf("the input is empty: the stage before %s has failed", s.Name)
 	case errors.Is(err, io.ErrUnexpectedEOF):
+		s.cut = true
 		err = fmt.Errorf("%w; the stage before %s has failed, or was killed", err, s.Name)
 	}
 	return cli.BadInput(err)
@@ -96,6 +97,10 @@ func (s *run) frame(f *record.Frame, payload []byte) error {
 	case *record.Record_Header:
 		if err := s.header(b.Header); err != nil {
 			return err
+		}
+	case *record.Record_Task, *record.Record_Thread:
+		if s.tree != nil {
+			return cli.BadInput(errors.New("the stream has a task after those that freeze has ended"))
 		}
 	case *record.Record_EndStage:
 		if b.EndStage.Stage == s.Name {

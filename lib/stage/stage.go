@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -48,7 +47,7 @@ func Run(ctx context.Context, opt Options, in, out *os.File, collect func(*Conte
 	if s.lease != nil {
 		if err != nil && !s.said {
 			kind := lease.Failed
-			if errors.Is(err, io.ErrUnexpectedEOF) {
+			if s.cut {
 				kind = lease.Cut
 			}
 			_ = s.lease.Verdict(kind, err.Error())
@@ -65,6 +64,7 @@ type run struct {
 	lease   *lease.Client
 	refused error // why nothing can be added: no lease, or no frozen tree
 	said    bool  // the verdict
+	cut     bool  // the input ended early
 	tree    *tree // once all tasks are known
 }
 

@@ -3,8 +3,8 @@
 //
 // protoc-gen-go's code does the same through tables that the program prepares
 // when it starts, for every kind of message that there is, and protobuf's
-// library prepares itself. A checkpoint starts five programs; that took longer
-// than all that they did. What is encoded is the same, byte for byte: the tests
+// library prepares itself. A checkpoint starts five programs; that and reading by
+// reflection was a sixth of a small one's time. What is encoded is the same, byte for byte: the tests
 // of lib/record compare the two.
 package main
 
