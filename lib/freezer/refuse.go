@@ -225,7 +225,11 @@ func sameNamespaces(tid int) error {
 
 // sameTime refuses a task whose children would have other clocks than itself.
 func sameTime(dir string) error {
-	if timeNamespace(dir+"time") != timeNamespace(dir+"time_for_children") {
+	own, children := timeNamespace(dir+"time"), timeNamespace(dir+"time_for_children")
+	if (own == 0) != (children == 0) { // it has ended between the two
+		return fmt.Errorf("%stime: %w", dir, os.ErrNotExist)
+	}
+	if own != children {
 		return fmt.Errorf("its children get another time namespace than its own; such a task can't be saved yet")
 	}
 	return nil
