@@ -1,10 +1,8 @@
 package inject
 
 import (
-	"bytes"
 	"fmt"
 	"slices"
-	"strconv"
 
 	"golang.org/x/sys/unix"
 
@@ -23,18 +21,18 @@ var loud = []unix.Signal{unix.SIGCONT, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU,
 // notices lists the signals that a process ignores, by default or by its
 // action: such a one stops it for a tracer, and is dropped without one.
 func notices(pid tracer.TID) ([]unix.Signal, error) {
-	ignored, caught, err := signalSets(pid)
+	st, err := procfs.ReadStatus(int(pid))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("task %d: %w", pid, err)
 	}
 	var list []unix.Signal
 	for _, s := range quiet {
-		if caught>>(s-1)&1 == 0 {
+		if st.SigCgt>>(s-1)&1 == 0 {
 			list = append(list, s)
 		}
 	}
 	for s := unix.Signal(1); s <= 64; s++ {
-		if ignored>>(s-1)&1 != 0 && !slices.Contains(loud, s) && !slices.Contains(list, s) {
+		if st.SigIgn>>(s-1)&1 != 0 && !slices.Contains(loud, s) && !slices.Contains(list, s) {
 			list = append(list, s)
 		}
 	}
@@ -51,23 +49,4 @@ func choose(notices []unix.Signal, mask uint64) unix.Signal {
 		}
 	}
 	return 0
-}
-
-// signalSets reads SigIgn and SigCgt.
-func signalSets(pid tracer.TID) (ignored, caught uint64, err error) {
-	b, err := procfs.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return 0, 0, fmt.Errorf("task %d: %w", pid, err)
-	}
-	field := func(name string) uint64 {
-		_, rest, _ := bytes.Cut(b, []byte("\n"+name+":\t"))
-		line, _, _ := bytes.Cut(rest, []byte("\n"))
-		v, perr := strconv.ParseUint(string(line), 16, 64)
-		if perr != nil {
-			err = fmt.Errorf("task %d: %s in /proc/%d/status: %w", pid, name, pid, perr)
-		}
-		return v
-	}
-	ignored, caught = field("SigIgn"), field("SigCgt")
-	return ignored, caught, err
 }

@@ -3,6 +3,8 @@ package record
 import (
 	"bufio"
 	"io"
+
+	"floe/lib/crc32c"
 )
 
 // Payload reads what is left of the payload of the frame that Next returned
@@ -42,7 +44,7 @@ func (p *payloadReader) Read(b []byte) (int, error) {
 // took accounts for payload bytes that were read, and for the error that came
 // with them.
 func (r *Reader) took(b []byte, err error) error {
-	r.pcrc = updateCRC(r.pcrc, b)
+	r.pcrc = crc32c.Update(r.pcrc, b)
 	r.left -= uint64(len(b))
 	r.off += int64(len(b))
 	switch {

@@ -33,8 +33,6 @@ var (
 // Checksum is the CRC-32C of b.
 func Checksum(b []byte) uint32 { return crc32c.Checksum(b) }
 
-func updateCRC(crc uint32, b []byte) uint32 { return crc32c.Update(crc, b) }
-
 // tally counts frames and sums their bytes.
 type tally struct {
 	records, bytes uint64 // bytes with payloads
@@ -44,5 +42,5 @@ type tally struct {
 func (t *tally) add(frame []byte, payload uint64) {
 	t.records++
 	t.bytes += uint64(len(frame)) + payload
-	t.crc = updateCRC(t.crc, frame)
+	t.crc = crc32c.Update(t.crc, frame)
 }

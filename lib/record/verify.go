@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+
+	"floe/lib/crc32c"
 )
 
 // verifier compares a stream's frames with what the stream says of them.
@@ -42,7 +44,7 @@ func (v *verifier) frame(f *Frame) error {
 	}
 	v.frames++
 	v.bytes += int64(len(f.Raw)) + int64(f.Record.PayloadLen)
-	v.crc = updateCRC(v.crc, f.Raw)
+	v.crc = crc32c.Update(v.crc, f.Raw)
 	return nil
 }
 

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"floe/lib/crc32c"
 )
 
 // Writer writes a stream. It is not safe for concurrent use.
@@ -61,7 +63,7 @@ func (w *Writer) account(frame []byte, payload uint64) error {
 	w.frames++
 	w.kinds[bodyField(frame)]++
 	w.off += int64(len(frame)) + int64(payload)
-	w.crc = updateCRC(w.crc, frame)
+	w.crc = crc32c.Update(w.crc, frame)
 	return nil
 }
 

@@ -6,14 +6,13 @@ import (
 	"io"
 	"os"
 	"runtime"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"floe/lib/cli"
+	"floe/lib/clocks"
 	"floe/lib/image"
 	"floe/lib/lease"
-	"floe/lib/procfs"
 	"floe/lib/record"
 )
 
@@ -129,8 +128,8 @@ func (s *run) header(h *record.Header) error {
 
 // checkHere tells a stream from elsewhere: its process ids mean nothing here.
 func checkHere(h *record.Header) error {
-	boot, err := procfs.ReadFile("/proc/sys/kernel/random/boot_id")
-	if err == nil && h.BootId != "" && strings.TrimSpace(string(boot)) != h.BootId {
+	boot, err := clocks.BootID()
+	if err == nil && h.BootId != "" && boot != h.BootId {
 		return fmt.Errorf("the stream comes from another machine, or from before a reboot; stages must run where freeze runs")
 	}
 	var st unix.Stat_t
