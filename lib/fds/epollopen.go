@@ -41,11 +41,9 @@ func (s *Set) EpollAdds() []EpollAdd { return s.adds }
 
 // addInTask notes an EpollAdd.
 func (s *Set) addInTask(o *record.OpenFile, t *record.OpenFile_Epoll_Target) error {
-	for _, f := range s.im.Fds[t.FilesId] {
-		if f.OpenId == o.OpenId {
-			s.adds = append(s.adds, EpollAdd{FilesID: t.FilesId, Epfd: f.Fd, Fd: t.Slot, Events: t.Events, Data: t.Data})
-			return nil
-		}
+	if fd, ok := s.uses.slots[place{t.FilesId, o.OpenId}]; ok {
+		s.adds = append(s.adds, EpollAdd{FilesID: t.FilesId, Epfd: fd, Fd: t.Slot, Events: t.Events, Data: t.Data})
+		return nil
 	}
 	return fmt.Errorf("an epoll watches a signalfd of descriptor table %d, which doesn't have the epoll", t.FilesId)
 }

@@ -115,7 +115,7 @@ func (e external) open(s *Set, o *record.OpenFile) (int, error) {
 		return -1, fmt.Errorf("standard descriptor %d does not exist", x.Stdio)
 	}
 	n := int(x.Stdio)
-	if x.Tty && !s.atStdio(o.OpenId) {
+	if x.Tty && !s.uses.stdio[o.OpenId] {
 		if t, ok := s.ownTerminal(n); ok {
 			n = t
 		} else if fd, err := unix.Open("/dev/tty", unix.O_RDWR|unix.O_CLOEXEC|unix.O_NOCTTY|int(o.Flags)&unix.O_NONBLOCK, 0); err == nil {
@@ -165,7 +165,7 @@ func (s *Set) insteadOfStdin(o *record.OpenFile) (int, error) {
 		}
 		s.opt.warnf("standard input is the image and there is no terminal: the tree reads /dev/null instead of %s", o.GetExternal().What)
 	}
-	if o.Flags&unix.O_ACCMODE == unix.O_RDONLY && s.polled(o.OpenId) {
+	if o.Flags&unix.O_ACCMODE == unix.O_RDONLY && s.uses.polled[o.OpenId] {
 		return endedPipe() // /dev/null can't be polled
 	}
 	fd, err := unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
@@ -196,16 +196,4 @@ func (s *Set) ownTerminal(n int) (int, bool) {
 		}
 	}
 	return 0, false
-}
-
-// atStdio tells whether a description is at descriptor 0, 1 or 2 of a task.
-func (s *Set) atStdio(openID uint64) bool {
-	for _, list := range s.im.Fds {
-		for _, f := range list {
-			if f.Fd <= stderr && f.OpenId == openID {
-				return true
-			}
-		}
-	}
-	return false
 }

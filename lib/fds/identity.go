@@ -19,6 +19,61 @@ type checks struct {
 	force    bool // --force-files: only its type must be right
 }
 
+// OpenMapped opens a file of the image that is mapped, or a program: a regular
+// file. Nothing else is opened: a fifo would be waited for, and a device might
+// do something.
+func OpenMapped(im *image.Image, fileID uint64, writable bool, opt OpenOptions) (int, error) {
+	if f := im.Files[fileID]; f != nil && f.Mode&unix.S_IFMT != unix.S_IFREG {
+		return -1, fmt.Errorf("%s: it is %s in the image, and only regular files are mapped", f.Path, formatName(f.Mode))
+	}
+	flags := unix.O_RDONLY
+	if writable {
+		flags = unix.O_RDWR
+	}
+	return OpenFile(im, fileID, flags, opt)
+}
+
+// CheckFiles looks for the files that the tree has open, and for its
+// directories, without opening any of them: an error names the first that is
+// gone, or another one now.
+func CheckFiles(im *image.Image, opt OpenOptions) error {
+	const look = unix.O_PATH | unix.O_NOFOLLOW
+	same := sameBoot(im)
+	seen := map[uint64]bool{}
+	check := func(id uint64, mapped bool) error {
+		if seen[id] {
+			return nil
+		}
+		seen[id] = true
+		fd, err := openChecked(im.Files[id], look, checks{sameBoot: same, mapped: mapped, force: opt.ForceFiles})
+		if err == nil {
+			unix.Close(fd)
+		}
+		return err
+	}
+	for _, fs := range im.Fs {
+		for _, id := range []uint64{fs.CwdFile, fs.RootFile} {
+			if err := check(id, true); err != nil {
+				return fmt.Errorf("directory: %w", err)
+			}
+		}
+	}
+	for _, id := range im.OpenOrder {
+		o := im.OpenFiles[id]
+		file := im.Pipes[o.GetPipe().GetPipeId()].GetFifoFile()
+		if p := o.GetPath(); p != nil {
+			file = p.FileId
+		}
+		if file == 0 {
+			continue
+		}
+		if err := check(file, false); err != nil {
+			return about(im, id, err)
+		}
+	}
+	return nil
+}
+
 // OpenFile opens a file of the image with flags, close-on-exec: a mapped file,
 // an executable, a directory. It must be the file that it was: on the same boot
 // the same inode of the same size; elsewhere of the same size and, unless it
@@ -60,7 +115,12 @@ func openChecked(f *record.File, flags int, ck checks) (int, error) {
 	if flags&unix.O_PATH != 0 && flags&unix.O_NOFOLLOW != 0 {
 		return unix.FcntlInt(uintptr(handle), unix.F_DUPFD_CLOEXEC, 0)
 	}
-	fd, err := reopen(handle, flags&^(creationFlags|unix.O_NOFOLLOW))
+	flags &^= creationFlags | unix.O_NOFOLLOW
+	// O_NONBLOCK: another process's lease on the file is an error, not a wait.
+	fd, err := reopen(handle, flags|unix.O_NONBLOCK)
+	if err == nil && flags&(unix.O_NONBLOCK|unix.O_PATH) == 0 {
+		err = setStatus(fd, uint32(flags))
+	}
 	if err != nil {
 		return -1, fmt.Errorf("%s: %w", path, err)
 	}

@@ -39,11 +39,12 @@ type Set struct {
 	pipes    map[uint64]*madePipe
 	epolls   []*record.OpenFile
 	adds     []EpollAdd
+	uses     uses
 }
 
 // Open makes every open file description of an image in this process.
 func Open(im *image.Image, opt OpenOptions) (*Set, error) {
-	s := &Set{im: im, opt: opt, stdio: [3]int{0, 1, 2}, sameBoot: sameBoot(im), fds: map[uint64]int{}, pipes: map[uint64]*madePipe{}}
+	s := &Set{im: im, opt: opt, stdio: [3]int{0, 1, 2}, sameBoot: sameBoot(im), fds: map[uint64]int{}, pipes: map[uint64]*madePipe{}, uses: usesOf(im)}
 	if opt.Stdio != nil {
 		s.stdio = *opt.Stdio
 	}
@@ -130,12 +131,14 @@ func (s *Set) formatOf(o *record.OpenFile) uint32 {
 }
 
 // about says in an error whose descriptor it is about.
-func (s *Set) about(openID uint64, err error) error {
+func (s *Set) about(openID uint64, err error) error { return about(s.im, openID, err) }
+
+func about(im *image.Image, openID uint64, err error) error {
 	if err == nil {
 		return nil
 	}
-	for _, t := range s.im.Tasks {
-		for _, f := range s.im.Fds[t.FilesId] {
+	for _, t := range im.Tasks {
+		for _, f := range im.Fds[t.FilesId] {
 			if f.OpenId == openID && t.State != record.Task_ZOMBIE {
 				return fmt.Errorf("task %d (%s): fd %d: %w", t.Pid, t.Comm, f.Fd, err)
 			}
@@ -144,14 +147,39 @@ func (s *Set) about(openID uint64, err error) error {
 	return fmt.Errorf("open file %d: %w", openID, err)
 }
 
-// polled tells whether an epoll watches a description.
-func (s *Set) polled(openID uint64) bool {
-	for _, o := range s.im.OpenFiles {
+// uses is what the whole image says of descriptions and pipes, for those that
+// ask about one of them.
+type uses struct {
+	polled  map[uint64]bool // by open_id: an epoll watches it
+	stdio   map[uint64]bool // by open_id: it is at descriptor 0, 1 or 2 of a task
+	written map[uint64]bool // by pipe_id: an end of it writes
+	slots   map[place]int32 // the lowest number of a description in a table
+}
+
+// place is a description in a descriptor table.
+type place struct{ filesID, openID uint64 }
+
+func usesOf(im *image.Image) uses {
+	u := uses{polled: map[uint64]bool{}, stdio: map[uint64]bool{}, written: map[uint64]bool{}, slots: map[place]int32{}}
+	epolls := false
+	for _, o := range im.OpenFiles {
 		for _, t := range o.GetEpoll().GetTargets() {
-			if t.OpenId == openID {
-				return true
+			u.polled[t.OpenId], epolls = true, true
+		}
+		if o.GetPipe() != nil && o.Flags&unix.O_ACCMODE != unix.O_RDONLY {
+			u.written[o.GetPipe().PipeId] = true
+		}
+	}
+	for id, list := range im.Fds {
+		for _, f := range list {
+			if f.Fd <= stderr {
+				u.stdio[f.OpenId] = true
+			}
+			at := place{id, f.OpenId}
+			if _, ok := u.slots[at]; epolls && !ok {
+				u.slots[at] = f.Fd
 			}
 		}
 	}
-	return false
+	return u
 }

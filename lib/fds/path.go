@@ -26,6 +26,9 @@ func (pathKind) describe(c *collector, d *desc) error {
 		return d.refuse("", "a memfd (%s)", strings.TrimSuffix(name, deletedSuffix))
 	}
 	what, hint := c.reachable(d.link, &d.stat)
+	if what == "" && d.info.flags&tmpFile != 0 {
+		what, hint = fmt.Sprintf("a file made with O_TMPFILE (%s)", d.link), "open it by its name"
+	}
 	if what != "" {
 		return d.refuse(hint, "%s", what)
 	}
@@ -106,12 +109,19 @@ func (pathKind) opens(o *record.OpenFile, s *Set) bool {
 // belong to its description.
 const creationFlags = unix.O_CREAT | unix.O_EXCL | unix.O_TRUNC | unix.O_NOCTTY | unix.O_CLOEXEC
 
+// tmpFile is the bit of O_TMPFILE that is not O_DIRECTORY's. A file that was made
+// so, and linked, keeps it; one that is opened by its name can't get it.
+const tmpFile = unix.O_TMPFILE &^ unix.O_DIRECTORY
+
 func (pathKind) open(s *Set, o *record.OpenFile) (int, error) {
 	f, err := s.file(o.GetPath().FileId)
 	if err != nil {
 		return -1, err
 	}
 	flags := int(o.Flags) &^ (creationFlags | unix.O_ASYNC)
+	if flags&tmpFile != 0 {
+		return -1, fmt.Errorf("%s: it was made with O_TMPFILE, which can't be restored", f.Path)
+	}
 	if flags&unix.O_PATH == 0 && f.Mode&unix.S_IFMT != unix.S_IFREG && f.Mode&unix.S_IFMT != unix.S_IFDIR {
 		return -1, fmt.Errorf("%s: it is %s in the image, which is not opened by name", f.Path, formatName(f.Mode))
 	}

@@ -167,7 +167,7 @@ func writeAll(fd int, b []byte) error {
 // finish runs when the pipes are held by their ends alone.
 func (pipeKind) finish(s *Set, o *record.OpenFile, fd int) error {
 	end := o.GetPipe()
-	if s.im.Pipes[end.PipeId].GetFifoFile() != 0 && !end.HungUp && !s.hasWriter(end.PipeId) {
+	if s.im.Pipes[end.PipeId].GetFifoFile() != 0 && !end.HungUp && !s.uses.written[end.PipeId] {
 		// A reader that is opened while nobody writes does not poll as hung up.
 		idle, err := reopen(fd, unix.O_RDONLY|unix.O_NONBLOCK)
 		if err != nil {
@@ -179,14 +179,4 @@ func (pipeKind) finish(s *Set, o *record.OpenFile, fd int) error {
 		}
 	}
 	return setStatus(fd, o.Flags)
-}
-
-// hasWriter tells whether a pipe has an end that writes.
-func (s *Set) hasWriter(pipeID uint64) bool {
-	for _, o := range s.im.OpenFiles {
-		if o.GetPipe() != nil && o.GetPipe().PipeId == pipeID && o.Flags&unix.O_ACCMODE != unix.O_RDONLY {
-			return true
-		}
-	}
-	return false
 }

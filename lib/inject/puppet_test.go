@@ -115,7 +115,7 @@ const codeAt = 0x40000000
 
 func makeGateTree(p *tracer.Ptrace, pid tracer.TID, fd int) (*gateTree, error) {
 	a := NewArena(0x20000000, 1<<20)
-	s, err := NewSeed(p, a)
+	s, err := NewSeed(p, a, fd)
 	if err != nil {
 		return nil, err
 	}
@@ -155,7 +155,7 @@ func makeGateTree(p *tracer.Ptrace, pid tracer.TID, fd int) (*gateTree, error) {
 			return g, err
 		}
 		regs := baseRegs()
-		regs.Rip, regs.Rdi, regs.Rsi, regs.Rdx = codeAt, uint64(fd), codeAt, 1
+		regs.Rip, regs.Rdi, regs.Rsi, regs.Rdx = codeAt, 0, codeAt, 1
 		f := &Final{Regs: regs, Resumed: regs, XState: x, FrameState: x, FrameMask: 0x7}
 		g.final[tid] = f
 		if err := a.Arm(p, tid, slots[tid], f); err != nil {

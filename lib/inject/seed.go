@@ -22,16 +22,16 @@ const (
 )
 
 // Seed is the first puppet: a process that waits, with the arena in it. All
-// others are its descendants. It has every descriptor of this process that is
-// not close-on-exec.
+// others are its descendants.
 type Seed struct {
 	TID    tracer.TID
 	Arena  *Arena
 	commit []byte
 }
 
-// NewSeed starts the first puppet.
-func NewSeed(p *tracer.Ptrace, a *Arena) (*Seed, error) {
+// NewSeed starts the first puppet. Its descriptors are duplicates of those in
+// inherit, numbered from 0, and no others.
+func NewSeed(p *tracer.Ptrace, a *Arena, inherit ...int) (*Seed, error) {
 	prog, seedAt := stub.SpawnELF()
 	exe, err := memfd("floe-seed", prog)
 	if err != nil {
@@ -43,19 +43,17 @@ func NewSeed(p *tracer.Ptrace, a *Arena) (*Seed, error) {
 		return nil, err
 	}
 	defer shared.Close()
-	// Not close-on-exec: the puppet maps it.
-	fd, err := unix.FcntlInt(shared.Fd(), unix.F_DUPFD, 0)
-	if err != nil {
-		return nil, fmt.Errorf("dup of the commit page: %w", err)
-	}
-	defer unix.Close(fd)
 	s := &Seed{Arena: a}
-	s.commit, err = unix.Mmap(fd, 0, stub.PageSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	s.commit, err = unix.Mmap(int(shared.Fd()), 0, stub.PageSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	if err != nil {
 		return nil, fmt.Errorf("mmap of the commit page: %w", err)
 	}
+	var files []uintptr
+	for _, fd := range append(inherit, int(shared.Fd())) {
+		files = append(files, uintptr(fd))
+	}
 	pid, err := syscall.ForkExec(fmt.Sprintf("/proc/self/fd/%d", exe.Fd()), []string{"floe-seed"}, &syscall.ProcAttr{
-		Files: []uintptr{0, 1, 2},
+		Files: files,
 		// Between here and PTRACE_SEIZE nothing else would end it with us.
 		Sys: &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL},
 	})
@@ -63,7 +61,7 @@ func NewSeed(p *tracer.Ptrace, a *Arena) (*Seed, error) {
 		return nil, fmt.Errorf("start of the first puppet: %w", err)
 	}
 	s.TID = tracer.TID(pid)
-	if err := s.init(p, seedAt, fd); err != nil {
+	if err := s.init(p, seedAt, len(inherit)); err != nil {
 		s.Kill(p)
 		return nil, err
 	}

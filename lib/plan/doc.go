@@ -3,7 +3,6 @@
 // task runs, in order. It is pure: it opens nothing, asks the kernel nothing,
 // and is tested without root. Package inject carries a plan out.
 //
-// Descriptors in a plan are numbers that restore chose: every puppet inherits
-// restore's descriptors (FDs), and those that the image wants stand above all
-// numbers that the image uses.
+// Descriptors in a plan are numbers in the puppet: it fetches restore's with
+// pidfd_getfd(2), by way of its Guide, and the plan knows which number each gets.
 package plan

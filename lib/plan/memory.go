@@ -13,11 +13,10 @@ import (
 	"floe/lib/stub"
 )
 
-// FDs gives restore's descriptors, as the puppets inherit them.
+// FDs gives the numbers of what is mapped, as the puppet that maps it has them.
 type FDs interface {
-	File(fileID uint64, writable bool) (int, error) // a mapped file, an exe, a directory
+	File(fileID uint64, writable bool) (int, error) // a mapped file, an exe
 	Shmem(shmemID uint64) (int, error)              // a shared anonymous object
-	Open(openID uint64) (int, error)                // an open file description
 }
 
 // AddressSpace is what one Mm and its Vmas become.

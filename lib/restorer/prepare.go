@@ -21,50 +21,61 @@ func (r *Restorer) live(f func(*record.Task) error) error {
 	return nil
 }
 
-// prepare gives each process its address space, descriptors and directories.
-func (r *Restorer) prepare(p *tracer.Ptrace) error {
+// mapMemory gives each process its address space, without the contents.
+func (r *Restorer) mapMemory(p *tracer.Ptrace) error {
+	defer r.mapped.closeFiles()
 	return r.live(func(t *record.Task) error {
-		tid := tracer.TID(t.Pid)
 		calls := plan.Early(t, r.own.limits)
-		if r.shares.OwnsMM(t) {
-			as, err := r.planMemory(t)
-			if err != nil {
-				return err
-			}
-			r.mms[t.MmId] = as
-			calls = append(calls, as.Before...)
-		}
-		if r.shares.OwnsFS(t) {
-			fs := r.im.Fs[t.FsId]
-			if fs == nil {
-				return fmt.Errorf("its directories are not in the image")
-			}
-			dirs := r.fds.fs[t.FsId]
-			calls = append(calls, plan.Directories(dirs[0], dirs[1], fs.Umask)...)
-		}
-		if r.shares.OwnsFiles(t) {
-			slots, err := plan.Descriptors(r.im.Fds[t.FilesId], r.fds.floor, r.fds)
-			if err != nil {
-				return err
-			}
-			calls = append(calls, slots...)
-			calls = append(calls, plan.Watches(r.watches(t.FilesId))...)
-			calls = append(calls, plan.CloseInherited(r.fds.floor)...)
-			// After all closing: a close of any descriptor of a file drops the
-			// locks on it.
-			calls = append(calls, plan.Locks(r.locks(t.FilesId))...)
-		}
-		if _, err := r.arena.Run(p, tid, calls); err != nil {
+		if !r.shares.OwnsMM(t) {
+			_, err := r.arena.Run(p, tracer.TID(t.Pid), calls)
 			return err
 		}
-		if r.shares.OwnsMM(t) {
-			return r.fillVDSO(t)
+		h := r.handlesOf(t.MmId)
+		as, err := r.planMemory(t, h)
+		if err != nil {
+			return err
 		}
-		return nil
+		r.mms[t.MmId] = as
+		calls = append(append(calls, plan.Fetch(h.list)...), as.Before...)
+		if _, err := r.arena.Run(p, tracer.TID(t.Pid), append(calls, plan.Drop())); err != nil {
+			return err
+		}
+		return r.fillVDSO(t)
 	})
 }
 
-func (r *Restorer) planMemory(t *record.Task) (*plan.AddressSpace, error) {
+// giveDirectories and giveDescriptors come once the image has been verified.
+func (r *Restorer) giveDirectories(p *tracer.Ptrace) error {
+	return r.live(func(t *record.Task) error {
+		if !r.shares.OwnsFS(t) {
+			return nil
+		}
+		dirs := r.held.fs[t.FsId]
+		_, err := r.arena.Run(p, tracer.TID(t.Pid), plan.Directories(dirs[0], dirs[1], r.im.Fs[t.FsId].Umask))
+		return err
+	})
+}
+
+func (r *Restorer) giveDescriptors(p *tracer.Ptrace) error {
+	watches, locks := r.watches(), r.locks()
+	return r.live(func(t *record.Task) error {
+		if !r.shares.OwnsFiles(t) {
+			return nil
+		}
+		calls, err := plan.Descriptors(r.im.Fds[t.FilesId], r.held.open)
+		if err != nil {
+			return err
+		}
+		calls = append(calls, plan.Watches(watches[t.FilesId])...)
+		// After all closing: a close of any descriptor of a file drops the
+		// locks on it.
+		calls = append(calls, plan.Locks(locks[t.FilesId])...)
+		_, err = r.arena.Run(p, tracer.TID(t.Pid), calls)
+		return err
+	})
+}
+
+func (r *Restorer) planMemory(t *record.Task, h *handles) (*plan.AddressSpace, error) {
 	mm := r.im.Mms[t.MmId]
 	if mm == nil {
 		return nil, fmt.Errorf("its memory map is not in the image")
@@ -74,29 +85,25 @@ func (r *Restorer) planMemory(t *record.Task) (*plan.AddressSpace, error) {
 	if err != nil {
 		return nil, err
 	}
-	return plan.Memory(mm, r.im.Vmas[t.MmId], plan.Target{Arena: arena, VDSO: v, Droppable: r.own.droppable, FDs: r.fds})
+	return plan.Memory(mm, r.im.Vmas[t.MmId], plan.Target{Arena: arena, VDSO: v, Droppable: r.own.droppable, FDs: h})
 }
 
-// watches lists what the epolls of a descriptor table watch.
-func (r *Restorer) watches(filesID uint64) []plan.Watch {
-	var list []plan.Watch
-	for _, a := range r.fds.set.EpollAdds() {
-		if a.FilesID == filesID {
-			list = append(list, plan.Watch{Epoll: a.Epfd, FD: a.Fd, Events: a.Events, Data: a.Data})
-		}
+// watches lists what the epolls of each descriptor table watch.
+func (r *Restorer) watches() map[uint64][]plan.Watch {
+	by := map[uint64][]plan.Watch{}
+	for _, a := range r.held.set.EpollAdds() {
+		by[a.FilesID] = append(by[a.FilesID], plan.Watch{Epoll: a.Epfd, FD: a.Fd, Events: a.Events, Data: a.Data})
 	}
-	return list
+	return by
 }
 
-// locks lists the record locks of a descriptor table.
-func (r *Restorer) locks(filesID uint64) []plan.Lock {
-	var list []plan.Lock
-	for _, l := range r.fds.set.Locks() {
-		if l.FilesID == filesID {
-			list = append(list, plan.Lock{FD: l.Fd, Type: l.Type, Start: l.Start, Len: l.Len})
-		}
+// locks lists the record locks of each descriptor table.
+func (r *Restorer) locks() map[uint64][]plan.Lock {
+	by := map[uint64][]plan.Lock{}
+	for _, l := range r.held.set.Locks() {
+		by[l.FilesID] = append(by[l.FilesID], plan.Lock{FD: l.Fd, Type: l.Type, Start: l.Start, Len: l.Len})
 	}
-	return list
+	return by
 }
 
 // finishMemory sets what must wait for the pages.

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"floe/lib/clocks"
+	"floe/lib/fds"
 	"floe/lib/image"
 	"floe/lib/inject"
 	"floe/lib/pages"
@@ -41,7 +42,8 @@ type Restorer struct {
 	own     self
 	shares  *plan.Sharing
 	steps   []plan.Step
-	fds     *fdTable
+	mapped  *mapped
+	held    *held
 	arena   *inject.Arena
 	tracer  *tracer.Tracer
 	seed    *inject.Seed
@@ -64,10 +66,16 @@ func Restore(ctx context.Context, im *image.Image, opt Options, load LoadPages) 
 	if err := r.check(); err != nil {
 		return err
 	}
-	if err := r.open(); err != nil {
+	if err := r.planClocks(); err != nil {
 		return err
 	}
-	defer r.fds.close()
+	if err := fds.CheckFiles(im, r.openOptions()); err != nil {
+		return err
+	}
+	defer func() { r.mapped.close(); r.held.close() }()
+	if err := r.openMapped(); err != nil {
+		return err
+	}
 	r.tracer = tracer.New()
 	defer r.tracer.Close()
 	committed := false
@@ -89,7 +97,7 @@ func Restore(ctx context.Context, im *image.Image, opt Options, load LoadPages) 
 
 func (r *Restorer) build(ctx context.Context, load LoadPages) error {
 	if err := r.tracer.Do(func(p *tracer.Ptrace) error {
-		for _, step := range []func(*tracer.Ptrace) error{r.makeTree, r.prepare} {
+		for _, step := range []func(*tracer.Ptrace) error{r.makeTree, r.mapMemory} {
 			if err := cmpErr(ctx, step(p)); err != nil {
 				return err
 			}
@@ -98,7 +106,7 @@ func (r *Restorer) build(ctx context.Context, load LoadPages) error {
 	}); err != nil {
 		return err
 	}
-	guards, err := load(ctx, r.target, r.fds.shmem)
+	guards, err := load(ctx, r.target, r.mapped.shmem)
 	if err != nil {
 		return err
 	}
@@ -109,8 +117,13 @@ func (r *Restorer) build(ctx context.Context, load LoadPages) error {
 		}
 		as.Guard(g.Start, g.End)
 	}
+	r.mapped.close()
+	// The image has been verified: from here on its files are opened.
+	if err := r.openHeld(); err != nil {
+		return err
+	}
 	return r.tracer.Do(func(p *tracer.Ptrace) error {
-		for _, step := range []func(*tracer.Ptrace) error{r.finishMemory, r.makeZombies, r.makeThreads, r.setOwners, r.finishProcesses} {
+		for _, step := range []func(*tracer.Ptrace) error{r.giveDirectories, r.giveDescriptors, r.finishMemory, r.makeZombies, r.makeThreads, r.setOwners, r.finishProcesses} {
 			if err := cmpErr(ctx, step(p)); err != nil {
 				return err
 			}

@@ -60,7 +60,7 @@ func (r *Restorer) prepareThread(p *tracer.Ptrace, t *record.Task, th *record.Th
 }
 
 // setOwners says who gets the signals of descriptors, now that all are there.
-func (r *Restorer) setOwners(*tracer.Ptrace) error { return r.fds.set.SetOwners() }
+func (r *Restorer) setOwners(*tracer.Ptrace) error { return r.held.set.SetOwners() }
 
 // finishProcesses does what comes last in each process: what the change of
 // credentials reset, and timers, which run from then on.

@@ -57,8 +57,12 @@ func (r *Restorer) makeTree(p *tracer.Ptrace) error {
 	if err := r.placeArena(); err != nil {
 		return err
 	}
-	var err error
-	if r.seed, err = inject.NewSeed(p, r.arena); err != nil {
+	self, err := unix.PidfdOpen(unix.Getpid(), 0) // for plan.Guide
+	if err != nil {
+		return fmt.Errorf("pidfd_open of restore itself: %w", err)
+	}
+	defer unix.Close(self)
+	if r.seed, err = inject.NewSeed(p, r.arena, self); err != nil {
 		return err
 	}
 	if err := r.setClocks(p); err != nil {
