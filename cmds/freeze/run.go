@@ -176,6 +176,8 @@ func (f *frozen) write(ctx context.Context) error {
 	if err := w.EndStage("freeze", cli.Version); err != nil {
 		return noReader(err)
 	}
+	e := w.Ended()
+	f.server.Wrote("freeze", lease.Wrote{Records: e.Records, Bytes: e.Bytes, CRC32C: e.Crc32C})
 	if f.command == nil && !stage.IsPipe(f.out) {
 		return w.Flush()
 	}

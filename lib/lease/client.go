@@ -87,9 +87,20 @@ func isLease(fd int, pid int32) bool {
 func (c *Client) Verdict(k Kind, text string) error {
 	m := c.msg
 	m.Kind, m.Text = k, text
+	return c.send(m, nil)
+}
+
+// Done is the verdict of a stage that passes on; w is what it has added.
+func (c *Client) Done(w Wrote) error {
+	m := c.msg
+	m.Kind, m.Wrote = Done, w
+	return c.send(m, nil)
+}
+
+func (c *Client) send(m Message, oob []byte) error {
 	b := m.marshal()
 	for {
-		_, err := unix.SendmsgN(c.fd, b, nil, nil, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT)
+		_, err := unix.SendmsgN(c.fd, b, oob, nil, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT)
 		switch {
 		case err == nil:
 			return nil

@@ -21,7 +21,17 @@
 //	 4  u32    Kind
 //	 8  u64    the sender's start time, /proc/PID/stat field 22
 //	16  16 B   name of the stage, padded with zeros
-//	32  text   why it failed, 1024 bytes at most
+//	32  u64    Done: how many records it has added
+//	40  u64    their bytes
+//	48  u32    their CRC-32C, as its end-of-stage record has it
+//	52  u32    zero
+//	56  text   why it failed, 1024 bytes at most
+//
+// freeze keeps what each stage says that it wrote, itself included, and tells
+// that to a stage that asks: the last one compares it with what has arrived, so
+// that whatever stands between two stages can't change the stream unseen. The
+// answer, one packet with an entry of 40 bytes for each of them (the bytes 16 to
+// 55 of its message), goes to a socket that comes with the question.
 //
 // The lease ends when a stage has said that it was the last (Final, Complete)
 // and none is still at work; when one fails, or dies before its verdict, which

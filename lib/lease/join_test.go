@@ -119,9 +119,9 @@ func TestJoinInheritedSocket(t *testing.T) {
 
 func TestMessage(t *testing.T) {
 	long := strings.Repeat("é", maxText)
-	for _, m := range []Message{{Hello, 7, "vmadump", ""}, {Failed, 1 << 63, "x", "why"}, {Done, 0, strings.Repeat("n", 40), long}} {
+	for _, m := range []Message{{Hello, 7, "vmadump", Wrote{}, ""}, {Failed, 1 << 63, "x", Wrote{}, "why"}, {Done, 0, strings.Repeat("n", 40), Wrote{1 << 40, 7, 1<<32 - 1}, long}} {
 		got, ok := unmarshal(m.marshal())
-		m.Stage = m.Stage[:min(len(m.Stage), textAt-nameAt)]
+		m.Stage = m.Stage[:min(len(m.Stage), nameLen)]
 		if m.Text == long {
 			if !strings.HasSuffix(got.Text, "é…") || len(got.Text) > maxText {
 				t.Errorf("cut to %d bytes: …%q", len(got.Text), got.Text[len(got.Text)-8:])
@@ -135,7 +135,7 @@ func TestMessage(t *testing.T) {
 }
 
 func FuzzUnmarshal(f *testing.F) {
-	f.Add(Message{Failed, 1, "x", "why"}.marshal())
+	f.Add(Message{Failed, 1, "x", Wrote{}, "why"}.marshal())
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if m, ok := unmarshal(b); ok {
 			if again, ok := unmarshal(m.marshal()); !ok || again.Kind != m.Kind || again.StartTime != m.StartTime {

@@ -20,12 +20,15 @@ const (
 	CompleteOnDisk                 // the same, to a regular file, fsynced
 	Failed                         // it failed: see Text
 	Cut                            // its input ended early: another has failed, or died
+	Ask                            // what has each stage written? The answer goes to the socket that comes with it
 )
 
 const (
 	messageMagic = 0x45534c46
 	nameAt       = 16
-	textAt       = 32
+	nameLen      = 16
+	wroteAt      = nameAt + nameLen
+	textAt       = wroteAt + wroteLen
 	maxText      = 1024
 )
 
@@ -34,6 +37,7 @@ type Message struct {
 	Kind      Kind
 	StartTime uint64 // of the sender
 	Stage     string
+	Wrote     Wrote // with Done
 	Text      string
 }
 
@@ -47,7 +51,8 @@ func (m Message) marshal() []byte {
 	le.PutUint32(b, messageMagic)
 	le.PutUint32(b[4:], uint32(m.Kind))
 	le.PutUint64(b[8:], m.StartTime)
-	copy(b[nameAt:textAt], m.Stage)
+	copy(b[nameAt:wroteAt], m.Stage)
+	m.Wrote.put(b[wroteAt:])
 	copy(b[textAt:], text)
 	return b
 }
@@ -57,10 +62,15 @@ func unmarshal(b []byte) (Message, bool) {
 	if len(b) < textAt || len(b) > textAt+maxText || le.Uint32(b) != messageMagic {
 		return Message{}, false
 	}
-	m := Message{Kind: Kind(le.Uint32(b[4:])), StartTime: le.Uint64(b[8:]), Text: string(b[textAt:])}
-	name, _, _ := bytes.Cut(b[nameAt:textAt], []byte{0})
-	m.Stage = string(name)
-	return m, m.Kind >= Hello && m.Kind <= Cut && m.Stage != ""
+	m := Message{Kind: Kind(le.Uint32(b[4:])), StartTime: le.Uint64(b[8:]), Wrote: wrote(b[wroteAt:]), Text: string(b[textAt:])}
+	m.Stage = stageName(b[nameAt:wroteAt])
+	return m, m.Kind >= Hello && m.Kind <= Ask && m.Stage != ""
+}
+
+// stageName is a name padded with zeros.
+func stageName(b []byte) string {
+	name, _, _ := bytes.Cut(b, []byte{0})
+	return string(name)
 }
 
 // StartTime is when a process started, clock ticks since boot.

@@ -20,6 +20,8 @@ type Server struct {
 	cut              string // what a stage says that had its input cut, the first one
 	final            bool   // the last stage has spoken
 	complete, onDisk bool   // what it said
+
+	ledger []Entry // what the stages have written, as they said
 }
 
 // member is a stage that said hello.
@@ -84,7 +86,7 @@ func (s *Server) working() bool {
 // from a stage.
 func (s *Server) drain() (news bool) {
 	var b [textAt + maxText + 1]byte
-	oob := make([]byte, unix.CmsgSpace(unix.SizeofUcred))
+	oob := make([]byte, unix.CmsgSpace(unix.SizeofUcred)+unix.CmsgSpace(4))
 	for {
 		n, noob, _, _, err := unix.Recvmsg(s.r, b[:], oob, unix.MSG_CMSG_CLOEXEC)
 		if errors.Is(err, unix.EINTR) {
@@ -94,29 +96,46 @@ func (s *Server) drain() (news bool) {
 			return news
 		}
 		m, ok := unmarshal(b[:n])
-		if pid := sender(oob[:noob]); ok && pid > 0 && s.take(pid, m) {
+		from := sender(oob[:noob])
+		if ok && from.pid > 0 && s.take(from, m) {
 			news = true
 		}
+		from.close()
 	}
 }
 
-// sender is who the kernel says sent a message; 0: it does not say, or the
-// sender is outside of this pid namespace.
-func sender(oob []byte) int {
+// origin is the sender of a message, as the kernel says it, and the descriptors
+// that came with it. Pid 0: the kernel does not say, or the sender is outside of
+// this pid namespace.
+type origin struct {
+	pid int
+	fds []int
+}
+
+func sender(oob []byte) (o origin) {
 	list, err := unix.ParseSocketControlMessage(oob)
 	if err != nil {
-		return 0
+		return o
 	}
 	for _, c := range list {
 		if cred, err := unix.ParseUnixCredentials(&c); err == nil {
-			return int(cred.Pid)
+			o.pid = int(cred.Pid)
+		} else if fds, err := unix.ParseUnixRights(&c); err == nil {
+			o.fds = append(o.fds, fds...)
 		}
 	}
-	return 0
+	return o
+}
+
+func (o origin) close() {
+	for _, fd := range o.fds {
+		unix.Close(fd)
+	}
 }
 
 // take acts on a message. Only a hello makes a member.
-func (s *Server) take(pid int, m Message) bool {
+func (s *Server) take(o origin, m Message) bool {
+	pid := o.pid
 	from := s.members[pid]
 	if m.Kind == Hello {
 		if (from != nil && from.start == m.StartTime) || len(s.members) >= maxMembers {
@@ -131,8 +150,14 @@ func (s *Server) take(pid int, m Message) bool {
 	if from == nil || from.start != m.StartTime {
 		return false
 	}
+	if m.Kind == Ask {
+		s.answer(o.fds)
+		return true
+	}
 	from.done = true
 	switch m.Kind {
+	case Done:
+		s.Wrote(m.Stage, m.Wrote)
 	case Final:
 		s.final = true
 	case Complete, CompleteOnDisk:

@@ -18,6 +18,7 @@ type Writer struct {
 	frames uint64
 	kinds  kinds
 	own    tally // of the stage that writes
+	ended  EndStage
 }
 
 const writeBuffer = 64 << 10
@@ -117,14 +118,17 @@ func (w *Writer) FrameFor(rec *Record, n int, crc uint32, align int) (frame []by
 
 // EndStage closes what stage added.
 func (w *Writer) EndStage(stage, version string) error {
-	rec := &Record{Body: &Record_EndStage{&EndStage{Stage: stage, Records: w.own.records, Bytes: w.own.bytes, Crc32C: w.own.crc, ToolVersion: version}}}
+	w.ended = EndStage{Stage: stage, Records: w.own.records, Bytes: w.own.bytes, Crc32C: w.own.crc, ToolVersion: version}
 	w.own = tally{}
-	frame, err := Marshal(rec)
+	frame, err := Marshal(&Record{Body: &Record_EndStage{&w.ended}})
 	if err != nil {
 		return err
 	}
 	return w.write(frame, nil)
 }
+
+// Ended is what the last EndStage said of its records.
+func (w *Writer) Ended() *EndStage { return &w.ended }
 
 // Mark tells the next stage that its input is complete, and flushes. It is not
 // part of the stream.

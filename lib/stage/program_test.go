@@ -78,6 +78,7 @@ func fakeFreeze(args []string) error {
 	if err := w.EndStage("freeze", "test"); err != nil {
 		return err
 	}
+	server.Wrote("freeze", wrote(w.Ended()))
 	if err := w.Mark(); err != nil {
 		return err
 	}

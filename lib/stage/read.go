@@ -81,8 +81,11 @@ func (s *run) atMark(ended bool, more int) error {
 	if err := s.order(); err != nil {
 		return cli.BadInput(err)
 	}
-	if s.refused != nil || s.Last {
+	if s.refused != nil {
 		return s.refused
+	}
+	if s.Last {
+		return s.unchanged()
 	}
 	return s.c.Writer.Flush() // the next stage reads this meanwhile
 }

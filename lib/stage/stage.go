@@ -131,7 +131,7 @@ func (s *run) pass() error {
 	}
 	// Before the mark: once that is out, the stages after this one may come to an
 	// end, and the lease with them.
-	if err := s.lease.Verdict(lease.Done, ""); err != nil {
+	if err := s.lease.Done(wrote(s.c.Writer.Ended())); err != nil {
 		return err
 	}
 	if err := s.c.Writer.Mark(); err != nil {
