@@ -20,24 +20,24 @@ type holder struct {
 func (t *table) descriptors() {
 	t.directories()
 	for _, task := range t.im.Tasks {
-		if len(t.im.Fds[task.FilesId]) > 0 && len(t.files[task.FilesId]) > 0 && t.files[task.FilesId][0] == task {
+		if len(t.im.Fds[task.FilesId]) > 0 && isFirst(t.files[task.FilesId], task) {
 			t.slots(task)
 		}
 	}
 	if len(t.im.FileLocks) == 0 {
 		return
 	}
-	t.line("")
-	t.line("locks")
+	t.Line("")
+	t.Line("locks")
 	for _, l := range t.im.FileLocks {
-		t.line("  %s", t.lock(l))
+		t.Line("  %s", t.lock(l))
 	}
 }
 
 // directories prints where the tasks are.
 func (t *table) directories() {
 	if len(t.im.Fs) > 0 {
-		t.line("")
+		t.Line("")
 	}
 	for _, id := range sorted(t.im.Fs) {
 		fs := t.im.Fs[id]
@@ -45,16 +45,16 @@ func (t *table) directories() {
 		if name := fileName(t.im, fs.RootFile); name != "/" {
 			root = ", root " + name
 		}
-		t.line("%s: in %s%s, umask %03o", owners(t.fs[id]), fileName(t.im, fs.CwdFile), root, fs.Umask)
+		t.Line("%s: in %s%s, umask %03o", owners(t.fs[id]), fileName(t.im, fs.CwdFile), root, fs.Umask)
 	}
 }
 
 // slots prints the descriptor table of a task.
 func (t *table) slots(task *record.Task) {
 	fds := t.im.Fds[task.FilesId]
-	t.line("")
-	t.line("descriptors of %s: %d", owners(t.files[task.FilesId]), len(fds))
-	t.line("%6s %-7s %-18s %s", "FD", "CLOEXEC", "FLAGS", "WHAT")
+	t.Line("")
+	t.Line("descriptors of %s: %d", owners(t.files[task.FilesId]), len(fds))
+	t.Line("%6s %-7s %-18s %s", "FD", "CLOEXEC", "FLAGS", "WHAT")
 	for _, f := range fds {
 		cloexec := ""
 		if f.Cloexec {
@@ -62,7 +62,7 @@ func (t *table) slots(task *record.Task) {
 		}
 		o := t.im.OpenFiles[f.OpenId]
 		if o == nil {
-			t.line("%6d %-7s %-18s open file %d, which is not there", f.Fd, cloexec, "", f.OpenId)
+			t.Line("%6d %-7s %-18s open file %d, which is not there", f.Fd, cloexec, "", f.OpenId)
 			continue
 		}
 		h, shared := t.first[f.OpenId]
@@ -76,7 +76,7 @@ func (t *table) slots(task *record.Task) {
 		default:
 			what = fmt.Sprintf("the same as %d of task %d (%s)", h.fd, h.task.Pid, h.task.Comm)
 		}
-		t.line("%6d %-7s %-18s %s", f.Fd, cloexec, openFlags(o.Flags), what)
+		t.Line("%6d %-7s %-18s %s", f.Fd, cloexec, openFlags(o.Flags), what)
 	}
 }
 

@@ -21,12 +21,12 @@ func (t *table) space(mm *record.Mm) {
 	for _, v := range vmas {
 		size += v.End - v.Start
 	}
-	t.line("")
-	t.line("memory of %s: %s, %s", owners(t.mms[mm.MmId]), count(len(vmas), "mapping"), human(size))
+	t.Line("")
+	t.Line("memory of %s: %s, %s", owners(t.mms[mm.MmId]), count(len(vmas), "mapping"), human(size))
 	if t.im.Files[mm.ExeFile] != nil {
-		t.line("program %s", fileName(t.im, mm.ExeFile))
+		t.Line("program %s", fileName(t.im, mm.ExeFile))
 	}
-	t.line("%33s %9s %-4s %9s  %s", "RANGE", "SIZE", "PROT", "SAVED", "WHAT")
+	t.Line("%33s %9s %-4s %9s  %s", "RANGE", "SIZE", "PROT", "SAVED", "WHAT")
 	s := t.saved.spaces[mm.MmId]
 	i := 0 // among the mappings that pages are saved of
 	for _, v := range vmas {
@@ -39,7 +39,7 @@ func (t *table) space(mm *record.Mm) {
 		if n[data] > 0 {
 			saved = human(n[data] * pageSize)
 		}
-		t.line("%33s %9s %-4s %9s  %s%s", span(v.Start, v.End), human(v.End-v.Start), protection(v), saved, behind(t.im, v), remarks(v, n))
+		t.Line("%33s %9s %-4s %9s  %s%s", span(v.Start, v.End), human(v.End-v.Start), protection(v), saved, behind(t.im, v), remarks(v, n))
 	}
 	t.vdso(t.im.Vdsos[mm.MmId])
 }
@@ -123,7 +123,7 @@ func (t *table) vdso(v *record.Vdso) {
 		return
 	}
 	if len(v.Areas) == 0 {
-		t.line("vDSO none")
+		t.Line("vDSO none")
 		return
 	}
 	var parts []string
@@ -133,7 +133,7 @@ func (t *table) vdso(v *record.Vdso) {
 	if n := v.LinuxVersion; n != 0 {
 		parts = append(parts, fmt.Sprintf("linux %d.%d.%d", n>>16, n>>8&0xff, n&0xff))
 	}
-	t.line("vDSO original %s, build-id %s, %s", strings.Join(parts, ", "), orUnknown(hex.EncodeToString(v.BuildId)), count(len(v.Symbols), "symbol"))
+	t.Line("vDSO original %s, build-id %s, %s", strings.Join(parts, ", "), orUnknown(hex.EncodeToString(v.BuildId)), count(len(v.Symbols), "symbol"))
 	if !v.Proxied {
 		return
 	}
@@ -141,7 +141,7 @@ func (t *table) vdso(v *record.Vdso) {
 	for _, s := range v.Floe[:min(len(v.Floe), maxShown)] {
 		parts = append(parts, span(s.Start, s.End))
 	}
-	t.line("vDSO runtime  of another kernel, left out: %s", strings.Join(parts, ", "))
+	t.Line("vDSO runtime  of another kernel, left out: %s", strings.Join(parts, ", "))
 }
 
 // maxShown bounds lists within a line.
@@ -156,10 +156,10 @@ func (t *table) objects() {
 	if len(all) == 0 {
 		return
 	}
-	t.line("")
-	t.line("%-16s %9s %9s", "SHARED MEMORY", "SIZE", "SAVED")
+	t.Line("")
+	t.Line("%-16s %9s %9s", "SHARED MEMORY", "SIZE", "SAVED")
 	for _, id := range sorted(all) {
 		o := all[id]
-		t.line("%-16d %9s %9s%s", id, human(o.size), human(o.pages[data]*pageSize), remarks(&record.Vma{}, o.pages))
+		t.Line("%-16d %9s %9s%s", id, human(o.size), human(o.pages[data]*pageSize), remarks(&record.Vma{}, o.pages))
 	}
 }

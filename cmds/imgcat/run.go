@@ -49,9 +49,9 @@ func show(s *source, out io.Writer) error {
 	if s.im.Header == nil {
 		return err
 	}
-	p := newPrinter(out)
+	p := cli.NewPrinter(out)
 	printTable(p, s, t)
-	if failed := p.flush(); err == nil {
+	if failed := p.Flush(); err == nil {
 		err = outputError(failed)
 	}
 	return err

@@ -5,12 +5,13 @@ import (
 	"strings"
 	"time"
 
+	"floe/lib/cli"
 	"floe/lib/record"
 )
 
 // table prints what is in an image.
 type table struct {
-	*printer
+	*cli.Printer
 	*source
 	saved *tally
 	// The tasks that have something in common, by its number.
@@ -19,9 +20,9 @@ type table struct {
 }
 
 // printTable prints all that is in an image, or as much as there is.
-func printTable(p *printer, s *source, saved *tally) {
+func printTable(p *cli.Printer, s *source, saved *tally) {
 	t := &table{
-		printer: p, source: s, saved: saved, first: map[uint64]holder{},
+		Printer: p, source: s, saved: saved, first: map[uint64]holder{},
 		mms: map[uint64][]*record.Task{}, files: map[uint64][]*record.Task{}, fs: map[uint64][]*record.Task{},
 	}
 	for _, task := range s.im.Tasks {
@@ -34,7 +35,7 @@ func printTable(p *printer, s *source, saved *tally) {
 	t.header()
 	printTree(p, s.im)
 	for _, task := range s.im.Tasks {
-		if mm := s.im.Mms[task.MmId]; mm != nil && t.mms[task.MmId][0] == task {
+		if mm := s.im.Mms[task.MmId]; mm != nil && isFirst(t.mms[task.MmId], task) {
 			t.space(mm)
 		}
 	}
@@ -49,8 +50,8 @@ func (t *table) header() {
 	if ns := h.GetClocks().GetRealtimeNs(); ns != 0 {
 		when = time.Unix(0, ns).UTC().Format("2006-01-02 15:04:05 UTC")
 	}
-	t.line("image of task %d on %s, %s", h.RootPid, orUnknown(h.Hostname), when)
-	t.line("kernel %s, %s, floe %s", orUnknown(h.KernelRelease), orUnknown(h.Arch), orUnknown(h.ToolVersion))
+	t.Line("image of task %d on %s, %s", h.RootPid, orUnknown(h.Hostname), when)
+	t.Line("kernel %s, %s, floe %s", orUnknown(h.KernelRelease), orUnknown(h.Arch), orUnknown(h.ToolVersion))
 }
 
 func orUnknown(s string) string {
@@ -74,8 +75,14 @@ func (t *table) total() {
 	if t.unknown > 0 {
 		parts = append(parts, count(t.unknown, "record")+" that this version does not know")
 	}
-	t.line("")
-	t.line("total: %s", strings.Join(parts, ", "))
+	t.Line("")
+	t.Line("total: %s", strings.Join(parts, ", "))
+}
+
+// isFirst tells whether a task is the one that stands for those that have
+// something in common. A zombie has nothing, whatever an image says.
+func isFirst(tasks []*record.Task, task *record.Task) bool {
+	return len(tasks) > 0 && tasks[0] == task
 }
 
 // owners names the tasks that have something in common, the first few of them.

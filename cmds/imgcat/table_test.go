@@ -165,7 +165,7 @@ func TestHostileNames(t *testing.T) {
 			t.Errorf("%d names are there:\n%s", n, r.out)
 		}
 	}
-	if r := piped(t, flags{}, b); !strings.Contains(r.out, `\x1b]0;owned\a\r\n\u202e\u009b\t\x7f é`) || !strings.Contains(r.out, `\xff`) {
+	if r := piped(t, flags{}, b); !strings.Contains(r.out, `\x1b]0;owned\x07\x0d\x0a\u202e\u009b\x09\x7f é`) || !strings.Contains(r.out, `\xff`) {
 		t.Errorf("not as it should be escaped:\n%s", r.out)
 	}
 }

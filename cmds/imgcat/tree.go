@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"floe/lib/cli"
 	"floe/lib/image"
 	"floe/lib/record"
 )
@@ -14,23 +15,23 @@ import (
 // tree prints tasks under their parents. It keeps its place by itself: a tree
 // may be as deep as it has tasks.
 type tree struct {
-	*printer
+	*cli.Printer
 	im       *image.Image
 	children map[int32][]*record.Task
 	levels   [][]*record.Task // of every level: the task there, and the siblings after it
 }
 
 // printTree prints the tree of tasks.
-func printTree(p *printer, im *image.Image) {
+func printTree(p *cli.Printer, im *image.Image) {
 	if len(im.Tasks) == 0 {
 		return
 	}
-	t := &tree{printer: p, im: im, children: map[int32][]*record.Task{}}
+	t := &tree{Printer: p, im: im, children: map[int32][]*record.Task{}}
 	for _, c := range im.Tasks[1:] {
 		t.children[c.Ppid] = append(t.children[c.Ppid], c)
 	}
-	p.line("")
-	p.line("%8s %8s %8s %6s %7s  %-8s %s", "PID", "PGID", "SID", "UID", "THREADS", "STATE", "COMMAND")
+	p.Line("")
+	p.Line("%8s %8s %8s %6s %7s  %-8s %s", "PID", "PGID", "SID", "UID", "THREADS", "STATE", "COMMAND")
 	t.task(im.Tasks[0])
 	t.descend(im.Tasks[0])
 	for n := len(t.levels); n > 0; n = len(t.levels) {
@@ -60,7 +61,7 @@ func (t *tree) descend(task *record.Task) bool {
 
 func (t *tree) task(task *record.Task) {
 	state, end := t.state(task)
-	t.line("%8d %8d %8d %6s %7d  %-8s %s%s%s", task.Pid, task.Pgid, task.Sid, t.uid(task), len(task.Tids), state, t.branch(), task.Comm, end)
+	t.Line("%8d %8d %8d %6s %7d  %-8s %s%s%s", task.Pid, task.Pgid, task.Sid, t.uid(task), len(task.Tids), state, t.branch(), task.Comm, end)
 }
 
 // maxLevels bounds how much of a deep tree is drawn; without it, the lines of

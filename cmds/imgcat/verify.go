@@ -36,10 +36,10 @@ func verify(s *source, out io.Writer, log *cli.Logger) error {
 	if err != nil || log.Quiet {
 		return err
 	}
-	p := newPrinter(out)
-	p.line("%s: good: %s, %s, %s, %s of pages; checksums, references, stages, pages and index are right",
+	p := cli.NewPrinter(out)
+	p.Line("%s: good: %s, %s, %s, %s of pages; checksums, references, stages, pages and index are right",
 		s.name, count(len(s.im.Tasks), "task"), count(s.records, "record"), human(uint64(s.pos)), human(v.saved.total[data]*pageSize))
-	return outputError(p.flush())
+	return outputError(p.Flush())
 }
 
 func (v *verifier) record(f frame) error {

@@ -130,7 +130,7 @@ func action(f vdso.Function, s vdso.Symbol) string {
 }
 
 func printAll(w io.Writer, list []comparison) error {
-	p := &printer{w: w}
+	p := cli.NewPrinter(w)
 	offset := func(o *uint64) string {
 		if o == nil {
 			return "-"
@@ -139,18 +139,18 @@ func printAll(w io.Writer, list []comparison) error {
 	}
 	for _, c := range list {
 		if len(list) > 1 {
-			p.f("address spaces %v:\n", c.AddressSpaces)
+			p.Line("address spaces %v:", c.AddressSpaces)
 		}
-		p.f("%-36s %8s %8s  %s\n", "symbol", "image", "runtime", "restore would")
+		p.Line("%-36s %8s %8s  %s", "symbol", "image", "runtime", "restore would")
 		for _, r := range c.Symbols {
-			p.f("%-36s %8s %8s  %s\n", r.Symbol, offset(r.Image), offset(r.Runtime), r.Action)
+			p.Line("%-36s %8s %8s  %s", r.Symbol, offset(r.Image), offset(r.Runtime), r.Action)
 		}
 		if c.Why != "" {
-			p.f("not in place: %s\n", c.Why)
+			p.Line("not in place: %s", c.Why)
 		}
-		p.f("%s\n", c.Verdict)
+		p.Line("%s", c.Verdict)
 	}
-	return p.err
+	return p.Flush()
 }
 
 // load reads the vDSOs of an image file, those that are alike once. It reads no

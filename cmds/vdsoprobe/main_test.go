@@ -283,3 +283,33 @@ func TestIsStream(t *testing.T) {
 	}
 	t.Log(err)
 }
+
+// Names in an image are printed so that a terminal does nothing with them.
+func TestHostileNames(t *testing.T) {
+	const dir, nasty = "../../lib/vdso/testdata/", "\x1b]0;owned\u009b\a"
+	f, err := os.Open(dir + "6.1.smaps")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	areas, err := vdso.ReadAreas(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	code, err := os.ReadFile(dir + "6.1.vdso")
+	if err != nil {
+		t.Fatal(err)
+	}
+	areas[0].Name = nasty
+	rec, err := vdso.Record(1, areas, code)
+	if err != nil {
+		t.Fatal(err)
+	}
+	image := imageFile(t, rec)
+	for _, f := range []flags{{Compare: image}, {Compare: image, JSON: true}} {
+		got, _, err := runIt(t, f)
+		if plain := strings.ReplaceAll(got, "\n", ""); cli.Escape(plain) != plain || !strings.Contains(got, "owned") {
+			t.Errorf("%+v: %v\n%q", f, err, got)
+		}
+	}
+}

@@ -95,55 +95,48 @@ func show(w io.Writer, f *flags) error {
 }
 
 func (r *report) print(w io.Writer) error {
-	p := &printer{w: w}
+	p := cli.NewPrinter(w)
 	for _, a := range r.Areas {
-		p.f("%012x-%012x %8d  %s\n", a.Start, a.End, a.Size(), a.Name)
+		p.Line("%012x-%012x %8d  %s", a.Start, a.End, a.Size(), a.Name)
 	}
 	for _, a := range r.Runtime {
-		p.f("%012x-%012x %8d  %s of this kernel\n", a.Start, a.End, a.Size(), a.Name)
+		p.Line("%012x-%012x %8d  %s of this kernel", a.Start, a.End, a.Size(), a.Name)
 	}
 	if r.BuildID != "" {
-		p.f("build-id %s\n", r.BuildID)
+		p.Line("build-id %s", r.BuildID)
 	}
 	if r.Linux != "" {
-		p.f("linux %s\n", r.Linux)
+		p.Line("linux %s", r.Linux)
 	}
 	if len(r.Symbols) > 0 {
-		p.f("\n%8s %6s  %s\n", "offset", "size", "symbol")
+		p.Line("")
+		p.Line("%8s %6s  %s", "offset", "size", "symbol")
 	}
 	for _, s := range r.Symbols {
 		weak := ""
 		if s.Weak {
 			weak = " (weak)"
 		}
-		p.f("%8x %6d  %s@%s%s\n", s.Offset, s.Size, s.Name, s.Version, weak)
+		p.Line("%8x %6d  %s@%s%s", s.Offset, s.Size, s.Name, s.Version, weak)
 	}
 	if r.PID != 0 || r.State == vdso.None.String() {
 		why := ""
 		if r.Why != "" {
 			why = ": " + r.Why
 		}
-		p.f("%s%s\n", r.State, why)
+		p.Line("%s%s", r.State, why)
 	}
-	return p.err
+	return p.Flush()
 }
 
-// printer keeps the first error of many prints.
-type printer struct {
-	w   io.Writer
-	err error
-}
-
-func (p *printer) f(format string, args ...any) {
-	if p.err == nil {
-		_, p.err = fmt.Fprintf(p.w, format, args...)
-	}
-}
-
+// printJSON prints a document that a terminal only shows.
 func printJSON(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	return e.Encode(v)
+	b, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(append(cli.EscapeJSON(b), '\n'))
+	return err
 }
 
 // extract writes the code area's bytes, which are an ELF file.

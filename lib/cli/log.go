@@ -5,8 +5,6 @@ import (
 	"io"
 	"strings"
 	"sync"
-	"unicode"
-	"unicode/utf8"
 )
 
 // Logger writes messages, one line each, after the program's name. It is safe
@@ -49,25 +47,5 @@ func (l *Logger) Verbosef(format string, args ...any) {
 	}
 }
 
-// oneLine makes a message one line that does nothing to a terminal, whatever
-// file names and names of tasks there are in it.
-func oneLine(s string) string {
-	plain := func(r rune) bool { return r != utf8.RuneError && (r == ' ' || unicode.IsGraphic(r)) }
-	if strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 {
-		return s
-	}
-	var b strings.Builder
-	for i, r := range s {
-		switch {
-		case plain(r):
-			b.WriteRune(r)
-		case r == '\n':
-			b.WriteString("; ")
-		case r == utf8.RuneError || r < utf8.RuneSelf:
-			fmt.Fprintf(&b, `\x%02x`, s[i])
-		default:
-			fmt.Fprintf(&b, `\u%04x`, r)
-		}
-	}
-	return b.String()
-}
+// oneLine makes a message one line that does nothing to a terminal.
+func oneLine(s string) string { return Escape(strings.ReplaceAll(s, "\n", "; ")) }
