@@ -22,6 +22,7 @@ type Arena struct {
 	code      stub.Code
 	tableRoom int
 	frameRoom int
+	scratch   *stub.Table // RunSeq's
 }
 
 // TableRoom is the size of the table room, bytes.

@@ -18,7 +18,7 @@ func (a *Arena) RunToEnd(p *tracer.Ptrace, tid tracer.TID, calls []stub.Call) er
 	if t.Calls != len(calls) {
 		return fmt.Errorf("task %d: %d calls don't fit into one table", tid, len(calls))
 	}
-	if err := tracer.WriteMem(tid, tracer.Addr(a.table()), t.Bytes); err != nil {
+	if err := tracer.WriteMem(tid, tracer.Addr(a.table()), t.Bytes()); err != nil {
 		return err
 	}
 	regs := tableRegs(a.Base+a.code.Table, a.table(), t.Calls)

@@ -172,8 +172,9 @@ func (v *visit) fill(scratch uint64, calls []stub.Call, read func([]int64, func(
 	if table.Calls != len(calls) {
 		return fmt.Errorf("%d calls don't fit into its scratch memory", len(calls))
 	}
-	head := binary.LittleEndian.AppendUint64(make([]byte, 0, guestTable+len(table.Bytes)), uint64(len(calls)))
-	head = append(head[:guestTable], table.Bytes...)
+	b := table.Bytes()
+	head := binary.LittleEndian.AppendUint64(make([]byte, 0, guestTable+len(b)), uint64(len(calls)))
+	head = append(head[:guestTable], b...)
 	if err := tracer.WriteMem(v.TID, tracer.Addr(scratch), head); err != nil {
 		return err
 	}
@@ -182,16 +183,16 @@ func (v *visit) fill(scratch uint64, calls []stub.Call, read func([]int64, func(
 	} else if stop != 1 {
 		return fmt.Errorf("guest program at stop %d instead of 1", stop)
 	}
-	if err := tracer.ReadMem(v.TID, tracer.Addr(scratch+guestTable), table.Bytes); err != nil {
+	if err := tracer.ReadMem(v.TID, tracer.Addr(scratch+guestTable), b); err != nil {
 		return err
 	}
-	return read(stub.Results(table.Bytes, len(calls)), func(call, arg int) ([]byte, error) {
+	return read(stub.Results(b, len(calls)), func(call, arg int) ([]byte, error) {
 		at := table.ReadBack(call, arg)
 		if at == 0 {
 			return nil, fmt.Errorf("argument %d of call %d has no data", arg, call)
 		}
 		off := at - (scratch + guestTable)
-		return table.Bytes[off : off+uint64(len(calls[call].Args[arg].Bytes))], nil
+		return b[off : off+uint64(len(calls[call].Args[arg].Bytes))], nil
 	})
 }
 

@@ -2,6 +2,7 @@ package inject
 
 import (
 	"fmt"
+	"iter"
 
 	"golang.org/x/sys/unix"
 
@@ -22,9 +23,6 @@ func (e *CallError) Error() string {
 }
 
 func (e *CallError) Unwrap() error { return e.Errno }
-
-// maxErrno is the largest errno that a system call returns negated.
-const maxErrno = 4095
 
 // Run runs calls in a stopped puppet, one table after another until all are
 // done, and returns what each call returned. It stops at the first call that
@@ -51,33 +49,96 @@ func (a *Arena) run(p *tracer.Ptrace, tid tracer.TID, calls []stub.Call) (done [
 		if err != nil {
 			return done, nil, err
 		}
-		if err := tracer.WriteMem(tid, tracer.Addr(a.table()), t.Bytes); err != nil {
-			return done, nil, err
-		}
-		index, err := a.runTable(p, tid, t.Calls)
+		entries, failed, err := a.runTable(p, tid, t, true)
 		if err != nil {
 			return done, nil, err
 		}
-		failed := index < t.Calls
-		if failed {
-			t.Calls = index + 1
+		n := t.Calls
+		if failed != nil {
+			n = failed.Index + 1
 		}
-		entries := make([]byte, stub.EntryBytes(t.Calls))
-		if err := tracer.ReadMem(tid, tracer.Addr(a.table()), entries); err != nil {
-			return done, nil, err
-		}
-		done, last = append(done, stub.Results(entries, t.Calls)...), t
-		if failed {
-			i := len(done) - 1
-			return done, t, &CallError{tid, i, calls[i].What, unix.Errno(-done[i])}
+		first := len(done)
+		done, last = append(done, stub.Results(entries, n)...), t
+		if failed != nil {
+			failed.Index += first
+			return done, t, failed
 		}
 	}
 	return done, last, nil
 }
 
-// runTable runs the table that stands in the table room; it returns the index
-// of the entry that failed, or n.
-func (a *Arena) runTable(p *tracer.Ptrace, tid tracer.TID, n int) (int, error) {
+// RunSeq is Run for calls that are made as they are used, so that any number of
+// them needs no more memory than one table. Nobody learns what they return:
+// none has an argument that is the result of another.
+func (a *Arena) RunSeq(p *tracer.Ptrace, tid tracer.TID, lists ...iter.Seq[stub.Call]) error {
+	if a.scratch == nil {
+		a.scratch = stub.NewTable(a.table(), a.tableRoom)
+	}
+	t, ran := a.scratch, 0
+	t.Reset(0, nil)
+	flush := func() error {
+		_, failed, err := a.runTable(p, tid, t, false)
+		if failed != nil {
+			failed.Index += ran
+			return failed
+		}
+		ran += t.Calls
+		t.Reset(ran, nil)
+		return err
+	}
+	for _, calls := range lists {
+		for c := range calls {
+			fits, err := t.Add(&c)
+			if err == nil && !fits {
+				if err = flush(); err == nil {
+					_, err = t.Add(&c)
+				}
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+	if t.Calls == 0 {
+		return nil
+	}
+	return flush()
+}
+
+// runTable runs one table, and tells which of its calls failed. It reads the
+// entries back where results are wanted or needed.
+func (a *Arena) runTable(p *tracer.Ptrace, tid tracer.TID, t *stub.Table, results bool) (entries []byte, failed *CallError, err error) {
+	if err := tracer.WriteMem(tid, tracer.Addr(a.table()), t.Bytes()); err != nil {
+		return nil, nil, err
+	}
+	n, err := a.runEntries(p, tid, t.Calls)
+	if err != nil {
+		return nil, nil, err
+	}
+	stopped := n < t.Calls
+	if stopped {
+		n++ // its result, too
+	}
+	if !results && !stopped && !t.Excuses() {
+		return nil, nil, nil
+	}
+	entries = t.Bytes()[:stub.EntryBytes(n)]
+	if err := tracer.ReadMem(tid, tracer.Addr(a.table()), entries); err != nil {
+		return nil, nil, err
+	}
+	i := t.Unexcused(entries, n)
+	if i < 0 && stopped {
+		i = n - 1
+	}
+	if i < 0 {
+		return entries, nil, nil
+	}
+	return entries, &CallError{tid, i, t.Name(i), unix.Errno(-stub.ResultAt(entries, i))}, nil
+}
+
+// runEntries runs the n entries that stand in the table room; it returns the
+// index of the one that failed, or n.
+func (a *Arena) runEntries(p *tracer.Ptrace, tid tracer.TID, n int) (int, error) {
 	regs := tableRegs(a.Base+a.code.Table, a.table(), n)
 	got, err := runToTrap(p, tid, &regs)
 	if err != nil {
@@ -99,7 +160,7 @@ func callAt(p *tracer.Ptrace, tid tracer.TID, at uint64, nr uint64, args ...uint
 		return 0, err
 	}
 	res := callResult(&got)
-	if res >= -maxErrno && res < 0 {
+	if res >= -stub.MaxErrno && res < 0 {
 		return 0, unix.Errno(-res)
 	}
 	return res, nil
