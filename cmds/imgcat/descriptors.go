@@ -60,7 +60,7 @@ func (t *table) slots(task *record.Task) {
 		if f.Cloexec {
 			cloexec = "cloexec"
 		}
-		o := t.im.OpenFiles[f.OpenId]
+		o := t.im.OpenFile(f.OpenId)
 		if o == nil {
 			t.Line("%6d %-7s %-18s open file %d, which is not there", f.Fd, cloexec, "", f.OpenId)
 			continue
@@ -130,7 +130,7 @@ func (t *table) lock(l *record.FileLock) string {
 		where = fmt.Sprintf("from %d on", l.Start)
 	}
 	what := fmt.Sprintf("open file %d", l.OpenId)
-	if path := t.im.OpenFiles[l.OpenId].GetPath(); path != nil {
+	if path := t.im.OpenFile(l.OpenId).GetPath(); path != nil {
 		what = fileName(t.im, path.FileId)
 	}
 	text := fmt.Sprintf("%s, %s lock on %s: %s", strings.ToLower(l.Kind.String()), how, what, where)

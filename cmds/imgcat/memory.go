@@ -23,7 +23,7 @@ func (t *table) space(mm *record.Mm) {
 	}
 	t.Line("")
 	t.Line("memory of %s: %s, %s", owners(t.mms[mm.MmId]), count(len(vmas), "mapping"), human(size))
-	if t.im.Files[mm.ExeFile] != nil {
+	if t.im.HasFile(mm.ExeFile) {
 		t.Line("program %s", fileName(t.im, mm.ExeFile))
 	}
 	t.Line("%33s %9s %-4s %9s  %s", "RANGE", "SIZE", "PROT", "SAVED", "WHAT")
@@ -106,7 +106,7 @@ func remarks(v *record.Vma, n [classes]uint64) string {
 
 // fileName is a file's path.
 func fileName(im *image.Image, id uint64) string {
-	f := im.Files[id]
+	f := im.File(id)
 	switch {
 	case f == nil:
 		return fmt.Sprintf("file %d, which is not there", id)

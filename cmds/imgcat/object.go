@@ -16,7 +16,7 @@ import (
 func object(im *image.Image, o *record.OpenFile) string {
 	switch b := o.Object.(type) {
 	case *record.OpenFile_Path_:
-		return file(im, o, im.Files[b.Path.FileId], b.Path.FileId)
+		return file(im, o, im.File(b.Path.FileId), b.Path.FileId)
 	case *record.OpenFile_Pipe:
 		return pipe(im, o, b.Pipe)
 	case *record.OpenFile_Eventfd:
@@ -63,7 +63,7 @@ func pipe(im *image.Image, o *record.OpenFile, e *record.OpenFile_PipeEnd) strin
 	if p.FifoFile != 0 {
 		text += " of fifo " + fileName(im, p.FifoFile)
 	}
-	if n := len(im.PipeData[e.PipeId]); n > 0 {
+	if n := im.PipeBytes(e.PipeId); n > 0 {
 		text += fmt.Sprintf(", %s of %s in it", human(uint64(n)), human(uint64(p.Capacity)))
 	}
 	if n := len(p.Packets); n > 0 {

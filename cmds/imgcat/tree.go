@@ -110,7 +110,7 @@ func (t *tree) state(task *record.Task) (state, how string) {
 
 // uid is a task's real user, and the effective one where that is another.
 func (t *tree) uid(task *record.Task) string {
-	th := t.im.Threads[task.Pid]
+	th := t.im.Thread(task.Pid)
 	if th == nil {
 		return "-"
 	}

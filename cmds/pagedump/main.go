@@ -58,7 +58,7 @@ func run(ctx context.Context, in, out *os.File, log *cli.Logger, opt pages.Optio
 	var index *record.Index
 	return stage.Run(ctx, stage.Options{
 		Name: "pagedump", Needs: []string{"freeze", "vmadump", "vdsoprobe", "fddump"},
-		Last: true, Index: func() *record.Index { return index }, Log: log,
+		Last: true, Index: func() *record.Index { return index }, Log: log, Keep: func(*record.Record) bool { return true },
 	}, in, out, func(c *stage.Context) (err error) {
 		progress := log.Progress("saved", 0)
 		defer progress.Done()

@@ -16,7 +16,7 @@ import (
 
 // filter is vdsoprobe as a stage.
 func filter(ctx context.Context, in, out *os.File, log *cli.Logger) error {
-	opt := stage.Options{Name: "vdsoprobe", Needs: []string{"freeze", "vmadump"}, Log: log}
+	opt := stage.Options{Name: "vdsoprobe", Needs: []string{"freeze", "vmadump"}, Log: log, Keep: func(r *record.Record) bool { return r.GetMm() != nil || r.GetVma() != nil }}
 	here, err := vdso.Here() // while the stages before are at work
 	return stage.Run(ctx, opt, in, out, func(c *stage.Context) error {
 		if err != nil {

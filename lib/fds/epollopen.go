@@ -115,7 +115,7 @@ func (s *Set) fillEpoll(o *record.OpenFile, high map[uint64]int) error {
 			if spent(t.Events) != spentOnes {
 				continue
 			}
-			if s.im.OpenFiles[t.OpenId].GetSignalfd() != nil {
+			if s.im.OpenFile(t.OpenId).GetSignalfd() != nil {
 				if err := s.addInTask(o, t); err != nil {
 					return err
 				}
@@ -145,8 +145,8 @@ func (s *Set) addWatch(ep, fd int, t *record.OpenFile_Epoll_Target) error {
 		return spend(ep, int(t.Fd), ev)
 	}
 	err := unix.EpollCtl(ep, unix.EPOLL_CTL_ADD, int(t.Fd), &ev)
-	if errors.Is(err, unix.EPERM) && s.im.OpenFiles[t.OpenId].GetExternal() != nil {
-		s.opt.warnf("what stands for %s here can't be polled; the tree won't be told when it is ready", s.im.OpenFiles[t.OpenId].GetExternal().What)
+	if errors.Is(err, unix.EPERM) && s.im.OpenFile(t.OpenId).GetExternal() != nil {
+		s.opt.warnf("what stands for %s here can't be polled; the tree won't be told when it is ready", s.im.OpenFile(t.OpenId).GetExternal().What)
 		return nil
 	}
 	return err

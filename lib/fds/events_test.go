@@ -106,7 +106,7 @@ hold()
 `)
 	o := v.saveAndOpen()
 	id := o.im.Fds[1][len(o.im.Fds[1])-1].OpenId
-	if got, want := o.im.OpenFiles[id].GetSignalfd().GetMask(), uint64(1<<9|1<<63); got != want {
+	if got, want := o.im.OpenFile(id).GetSignalfd().GetMask(), uint64(1<<9|1<<63); got != want {
 		t.Errorf("mask %#x, want %#x", got, want)
 	}
 	info := infoOf(t, o.fd(0, 60))

@@ -163,7 +163,7 @@ time.sleep(60)
 	}
 	// The saved ones share the number of stderr, which is no terminal here.
 	for _, f := range im.Fds[1] {
-		x := im.OpenFiles[f.OpenId].GetExternal()
+		x := im.OpenFile(f.OpenId).GetExternal()
 		if x == nil || !x.Tty || f.Fd <= 2 && x.Stdio != uint32(f.Fd) {
 			t.Errorf("fd %d: %v", f.Fd, x)
 		}

@@ -19,16 +19,21 @@ func imageOf(t *testing.T, files []*record.File, pipes []*record.Pipe, data []by
 	im := image.New()
 	im.Header = &record.Header{}
 	im.Tasks = []*record.Task{{Pid: 77, Comm: "victim", FilesId: 1}}
+	add := func(rec *record.Record, payload []byte) {
+		if err := im.Add(rec, payload); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for _, f := range files {
-		im.Files[f.FileId] = f
+		add(&record.Record{Body: &record.Record_File{File: f}}, nil)
 	}
 	for _, p := range pipes {
-		im.Pipes[p.PipeId], im.PipeData[p.PipeId] = p, data
+		add(&record.Record{Body: &record.Record_Pipe{Pipe: p}}, data)
 	}
 	for i, o := range open {
 		o.OpenId = uint64(i + 1)
-		im.OpenFiles[o.OpenId], im.OpenOrder = o, append(im.OpenOrder, o.OpenId)
-		im.Fds[1] = append(im.Fds[1], &record.Fd{FilesId: 1, Fd: int32(i), OpenId: o.OpenId})
+		add(&record.Record{Body: &record.Record_OpenFile{OpenFile: o}}, nil)
+		add(&record.Record{Body: &record.Record_Fd{Fd: &record.Fd{FilesId: 1, Fd: int32(i), OpenId: o.OpenId}}}, nil)
 	}
 	return im
 }

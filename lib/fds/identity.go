@@ -23,7 +23,7 @@ type checks struct {
 // file. Nothing else is opened: a fifo would be waited for, and a device might
 // do something.
 func OpenMapped(im *image.Image, fileID uint64, writable bool, opt OpenOptions) (int, error) {
-	if f := im.Files[fileID]; f != nil && f.Mode&unix.S_IFMT != unix.S_IFREG {
+	if f := im.File(fileID); f != nil && f.Mode&unix.S_IFMT != unix.S_IFREG {
 		return -1, fmt.Errorf("%s: it is %s in the image, and only regular files are mapped", f.Path, formatName(f.Mode))
 	}
 	flags := unix.O_RDONLY
@@ -45,7 +45,7 @@ func CheckFiles(im *image.Image, opt OpenOptions) error {
 			return nil
 		}
 		seen[id] = true
-		fd, err := openChecked(im.Files[id], look, checks{sameBoot: same, mapped: mapped, force: opt.ForceFiles})
+		fd, err := openChecked(im.File(id), look, checks{sameBoot: same, mapped: mapped, force: opt.ForceFiles})
 		if err == nil {
 			unix.Close(fd)
 		}
@@ -59,7 +59,7 @@ func CheckFiles(im *image.Image, opt OpenOptions) error {
 		}
 	}
 	for _, id := range im.OpenOrder {
-		o := im.OpenFiles[id]
+		o := im.OpenFile(id)
 		file := im.Pipes[o.GetPipe().GetPipeId()].GetFifoFile()
 		if p := o.GetPath(); p != nil {
 			file = p.FileId
@@ -79,7 +79,7 @@ func CheckFiles(im *image.Image, opt OpenOptions) error {
 // the same inode of the same size; elsewhere of the same size and, unless it
 // is a directory, with the same build-id or else the same time of modification.
 func OpenFile(im *image.Image, fileID uint64, flags int, opt OpenOptions) (int, error) {
-	f := im.Files[fileID]
+	f := im.File(fileID)
 	if f == nil {
 		return -1, fmt.Errorf("file %d is not in the image", fileID)
 	}

@@ -58,7 +58,7 @@ func Open(im *image.Image, opt OpenOptions) (*Set, error) {
 func (s *Set) openAll() error {
 	defer s.closePipes()
 	for _, id := range s.im.OpenOrder {
-		o := s.im.OpenFiles[id]
+		o := s.im.OpenFile(id)
 		k, err := s.kindOf(o)
 		if err == nil {
 			s.fds[id], err = k.open(s, o)
@@ -70,7 +70,7 @@ func (s *Set) openAll() error {
 	}
 	s.closePipes()
 	for _, id := range s.im.OpenOrder {
-		o := s.im.OpenFiles[id]
+		o := s.im.OpenFile(id)
 		k, err := s.kindOf(o)
 		if err == nil {
 			err = k.finish(s, o, s.fds[id])
@@ -119,7 +119,7 @@ func (s *Set) Close() {
 
 // file is a file of the image.
 func (s *Set) file(id uint64) (*record.File, error) {
-	if f := s.im.Files[id]; f != nil {
+	if f := s.im.File(id); f != nil {
 		return f, nil
 	}
 	return nil, fmt.Errorf("file %d is not in the image", id)
@@ -127,7 +127,7 @@ func (s *Set) file(id uint64) (*record.File, error) {
 
 // formatOf is the file type of what o opens by name; 0 when it is unknown.
 func (s *Set) formatOf(o *record.OpenFile) uint32 {
-	return s.im.Files[o.GetPath().GetFileId()].GetMode() & unix.S_IFMT
+	return s.im.File(o.GetPath().GetFileId()).GetMode() & unix.S_IFMT
 }
 
 // about says in an error whose descriptor it is about.
@@ -162,7 +162,8 @@ type place struct{ filesID, openID uint64 }
 func usesOf(im *image.Image) uses {
 	u := uses{polled: map[uint64]bool{}, stdio: map[uint64]bool{}, written: map[uint64]bool{}, slots: map[place]int32{}}
 	epolls := false
-	for _, o := range im.OpenFiles {
+	for _, id := range im.OpenOrder {
+		o := im.OpenFile(id)
 		for _, t := range o.GetEpoll().GetTargets() {
 			u.polled[t.OpenId], epolls = true, true
 		}

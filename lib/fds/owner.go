@@ -53,7 +53,7 @@ type Owner struct {
 func (s *Set) Owners() []Owner {
 	var list []Owner
 	for _, id := range s.im.OpenOrder {
-		o := s.im.OpenFiles[id]
+		o := s.im.OpenFile(id)
 		async := o.Flags&unix.O_ASYNC != 0
 		if o.GetExternal() != nil || o.Owner == 0 && o.OwnerSignal == 0 && !async {
 			continue

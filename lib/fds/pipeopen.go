@@ -66,7 +66,7 @@ func (s *Set) pipe(id uint64) (*madePipe, error) {
 		err = newPipe(m)
 	}
 	if err == nil {
-		err = m.fill(s.im.PipeData[id])
+		err = m.fill(s.im.PipeData(id))
 	}
 	if err != nil {
 		m.close()

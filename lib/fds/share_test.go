@@ -73,10 +73,10 @@ ready(*kids, pid); wait()
 		t.Errorf("%d sets of directories", len(im.Fs))
 	}
 	fs := im.Fs[tasks[3].FsId]
-	if got := string(im.Files[fs.CwdFile].Path); got != "/tmp" || fs.Umask != 0o27 {
+	if got := string(im.File(fs.CwdFile).Path); got != "/tmp" || fs.Umask != 0o27 {
 		t.Errorf("working directory %q, umask %#o", got, fs.Umask)
 	}
-	if got := string(im.Files[im.Fs[1].CwdFile].Path); got != v.cmd.Dir {
+	if got := string(im.File(im.Fs[1].CwdFile).Path); got != v.cmd.Dir {
 		t.Errorf("working directory %q", got)
 	}
 }
@@ -102,8 +102,8 @@ ready(*kids); wait()
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("%d descriptions in %v", len(im.OpenFiles), time.Since(start))
-	if got := len(im.OpenFiles); got != 2003 {
+	t.Logf("%d descriptions in %v", len(im.OpenOrder), time.Since(start))
+	if got := len(im.OpenOrder); got != 2003 {
 		t.Errorf("%d descriptions", got)
 	}
 	v.end()

@@ -86,7 +86,7 @@ func TestFields(t *testing.T) {
 	needRoot(t)
 	v := start(t, compile(t, "shapes"), "fields")
 	im := freezeOnce(t, v.pid)
-	task, th := im.Tasks[0], im.Threads[int32(v.pid)]
+	task, th := im.Tasks[0], im.Thread(int32(v.pid))
 	usr1 := task.Actions[unix.SIGUSR1-1]
 	for _, c := range []struct {
 		what      string
@@ -200,7 +200,7 @@ func allStopped(tree *Tree, im *image.Image) error {
 	}
 	for _, proc := range tree.Procs {
 		for _, th := range proc.Threads {
-			if rip := im.Threads[int32(th.TID)].Regs.Rip; proc.inVDSO(rip) {
+			if rip := im.Thread(int32(th.TID)).Regs.Rip; proc.inVDSO(rip) {
 				return fmt.Errorf("thread %d stands in the vDSO", th.TID)
 			}
 		}
@@ -227,7 +227,7 @@ func TestRseq(t *testing.T) {
 	if err := tr.Do(func(p *tracer.Ptrace) error {
 		for range 300 {
 			if _, err := freeze(p, v.pid, func(_ *Tree, im *image.Image) error {
-				if im.Threads[int32(v.pid)].Rseq.CriticalSection != 0 {
+				if im.Thread(int32(v.pid)).Rseq.CriticalSection != 0 {
 					cut++
 				}
 				return tracer.WriteMem(tracer.TID(v.pid), tracer.Addr(addr), []byte{1})

@@ -30,8 +30,8 @@ func TestVictimFeelsNothing(t *testing.T) {
 			if err != nil {
 				return fmt.Errorf("round %d: %w", i, err)
 			}
-			if len(im.Threads) != 13 {
-				return fmt.Errorf("round %d: %d threads", i, len(im.Threads))
+			if len(im.Tasks[0].Tids) != 13 {
+				return fmt.Errorf("round %d: %d threads", i, len(im.Tasks[0].Tids))
 			}
 			frozen += time.Since(start)
 			time.Sleep(time.Duration(rand.IntN(5000)) * time.Microsecond)

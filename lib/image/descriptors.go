@@ -15,7 +15,7 @@ func (im *Image) checkDirectories() error {
 	}
 	for id, fs := range im.Fs {
 		for _, file := range []uint64{fs.CwdFile, fs.RootFile} {
-			if im.Files[file] == nil {
+			if !im.HasFile(file) {
 				return fmt.Errorf("fs %d: a directory of it is file %d, which is not in the image", id, file)
 			}
 		}
@@ -37,7 +37,7 @@ func (im *Image) checkDescriptors() error {
 			return fmt.Errorf("descriptor table %d is no task's", id)
 		}
 		for _, f := range list {
-			if im.OpenFiles[f.OpenId] == nil {
+			if !im.HasOpenFile(f.OpenId) {
 				return fmt.Errorf("descriptor table %d: fd %d is open file %d, which is not in the image", id, f.Fd, f.OpenId)
 			}
 			if f.Fd >= maxFd {
@@ -55,7 +55,7 @@ func openError(id uint64, format string, args ...any) error {
 // checkOpenFiles checks what open files are of.
 func (im *Image) checkOpenFiles() error {
 	for _, id := range im.OpenOrder {
-		o := im.OpenFiles[id]
+		o := im.OpenFile(id)
 		if o.Pos < 0 {
 			return openError(id, "position %d", o.Pos)
 		}
@@ -72,7 +72,7 @@ func (im *Image) checkOpenFiles() error {
 func (im *Image) checkObject(id uint64, o *record.OpenFile) error {
 	switch b := o.Object.(type) {
 	case *record.OpenFile_Path_:
-		if im.Files[b.Path.FileId] == nil {
+		if !im.HasFile(b.Path.FileId) {
 			return openError(id, "it is of file %d, which is not in the image", b.Path.FileId)
 		}
 	case *record.OpenFile_Pipe:
@@ -93,24 +93,14 @@ func (im *Image) checkObject(id uint64, o *record.OpenFile) error {
 
 func (im *Image) checkEpoll(id uint64, e *record.OpenFile_Epoll) error {
 	for _, t := range e.Targets {
-		if t.OpenId == id || im.OpenFiles[t.OpenId] == nil {
+		if t.OpenId == id || !im.HasOpenFile(t.OpenId) {
 			return openError(id, "an epoll that watches open file %d, which is not in the image or itself", t.OpenId)
 		}
 		if t.Fd < 0 || t.Fd >= maxFd {
 			return openError(id, "an epoll that watches descriptor %d", t.Fd)
 		}
-		if t.FilesId != 0 && im.slot(t.FilesId, t.Slot) == nil {
+		if t.FilesId != 0 && im.Fd(t.FilesId, t.Slot) == nil {
 			return openError(id, "an epoll that watches fd %d of descriptor table %d, which is not in the image", t.Slot, t.FilesId)
-		}
-	}
-	return nil
-}
-
-// slot is a slot of a descriptor table, or nil.
-func (im *Image) slot(files uint64, fd int32) *record.Fd {
-	for _, f := range im.Fds[files] {
-		if f.Fd == fd {
-			return f
 		}
 	}
 	return nil
@@ -122,7 +112,7 @@ const maxCapacity = 1 << 31
 // checkPipes checks pipes and what is in them.
 func (im *Image) checkPipes() error {
 	for id, p := range im.Pipes {
-		data := uint64(len(im.PipeData[id]))
+		data := uint64(im.PipeBytes(id))
 		var packets uint64
 		for _, n := range p.Packets {
 			packets += uint64(n)
@@ -134,7 +124,7 @@ func (im *Image) checkPipes() error {
 			return fmt.Errorf("pipe %d: %d bytes are in it, more than its size %d", id, data, p.Capacity)
 		case len(p.Packets) > 0 && packets != data:
 			return fmt.Errorf("pipe %d: %d bytes are in it, and %d in its packets", id, data, packets)
-		case p.FifoFile != 0 && im.Files[p.FifoFile] == nil:
+		case p.FifoFile != 0 && !im.HasFile(p.FifoFile):
 			return fmt.Errorf("pipe %d: it is of file %d, which is not in the image", id, p.FifoFile)
 		}
 	}
@@ -147,11 +137,11 @@ func (im *Image) checkLocks() error {
 		switch {
 		case !l.Kind.Known():
 			return fmt.Errorf("lock of kind %d: %w", l.Kind, ErrUnknown)
-		case im.OpenFiles[l.OpenId] == nil:
+		case !im.HasOpenFile(l.OpenId):
 			return fmt.Errorf("lock on open file %d, which is not in the image", l.OpenId)
 		case l.Start > 1<<63-1 || l.Len > 1<<63-1-l.Start:
 			return fmt.Errorf("lock on open file %d: %d bytes at %d", l.OpenId, l.Len, l.Start)
-		case l.Kind == record.FileLock_POSIX && im.slot(l.FilesId, l.Fd).GetOpenId() != l.OpenId:
+		case l.Kind == record.FileLock_POSIX && im.Fd(l.FilesId, l.Fd).GetOpenId() != l.OpenId:
 			return fmt.Errorf("lock on open file %d: fd %d of descriptor table %d is not that file", l.OpenId, l.Fd, l.FilesId)
 		}
 	}

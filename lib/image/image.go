@@ -15,20 +15,25 @@ import (
 type Image struct {
 	Header    *record.Header
 	Tasks     []*record.Task // the root first, parents before children
-	Threads   map[int32]*record.Thread
 	Mms       map[uint64]*record.Mm
 	Vmas      map[uint64][]*record.Vma // by mm_id, in order of address
-	Files     map[uint64]*record.File
-	Vdsos     map[uint64]*record.Vdso // by mm_id
+	Vdsos     map[uint64]*record.Vdso  // by mm_id
 	Fs        map[uint64]*record.Fs
 	Fds       map[uint64][]*record.Fd // by files_id, in order of number
-	OpenFiles map[uint64]*record.OpenFile
-	OpenOrder []uint64 // open ids as they came
+	OpenOrder []uint64                // open ids as they came
 	Pipes     map[uint64]*record.Pipe
-	PipeData  map[uint64][]byte
 	FileLocks []*record.FileLock
 	Stages    []*record.EndStage
 	Ended     bool // the End record has come
+
+	// WithoutPipeData is set by whoever has no use for what is in pipes.
+	WithoutPipeData bool
+
+	threads  store[int32]
+	files    store[uint64]
+	opens    store[uint64] // open files
+	contents store[uint64] // of pipes
+	piped    map[uint64]int
 
 	task  map[int32]*record.Task
 	vmas  map[uint64]uint64 // how many records of mappings have come, by mm_id
@@ -41,11 +46,13 @@ type Image struct {
 
 // New is an empty image.
 func New() *Image {
+	a := newArena()
 	return &Image{
-		Threads: map[int32]*record.Thread{}, Mms: map[uint64]*record.Mm{}, Vmas: map[uint64][]*record.Vma{},
-		Files: map[uint64]*record.File{}, Vdsos: map[uint64]*record.Vdso{}, Fs: map[uint64]*record.Fs{},
-		Fds: map[uint64][]*record.Fd{}, OpenFiles: map[uint64]*record.OpenFile{}, Pipes: map[uint64]*record.Pipe{},
-		PipeData: map[uint64][]byte{}, task: map[int32]*record.Task{}, vmas: map[uint64]uint64{}, share: newShare(),
+		Mms: map[uint64]*record.Mm{}, Vmas: map[uint64][]*record.Vma{}, Vdsos: map[uint64]*record.Vdso{},
+		Fs: map[uint64]*record.Fs{}, Fds: map[uint64][]*record.Fd{}, Pipes: map[uint64]*record.Pipe{},
+		threads: store[int32]{arena: a, what: "thread"}, files: store[uint64]{arena: a, what: "file"},
+		opens: store[uint64]{arena: a, what: "open file"}, contents: store[uint64]{arena: a, what: "pipe"},
+		piped: map[uint64]int{}, task: map[int32]*record.Task{}, vmas: map[uint64]uint64{}, share: newShare(),
 	}
 }
 
@@ -65,11 +72,37 @@ func (im *Image) Add(rec *record.Record, payload []byte) error {
 	if im.Header == nil && rec.GetHeader() == nil {
 		return fmt.Errorf("the stream does not begin with a header")
 	}
-	if keeps(rec) {
-		if err := im.size.count(rec, payload, im.share.record(rec)); err != nil {
-			return err
-		}
+	if !keeps(rec) {
+		im.Ended = im.Ended || rec.GetEnd() != nil
+		return nil
 	}
+	n, err := im.keep(rec, payload)
+	if err != nil {
+		return err
+	}
+	return im.size.count(rec, payload, n)
+}
+
+// keep keeps a record, and returns the bytes of memory that it takes.
+func (im *Image) keep(rec *record.Record, payload []byte) (int, error) {
+	switch b := rec.Body.(type) {
+	case *record.Record_Thread:
+		return im.threads.put(b.Thread.Tid, b.Thread)
+	case *record.Record_File:
+		return im.files.put(b.File.FileId, b.File)
+	case *record.Record_OpenFile:
+		im.OpenOrder = append(im.OpenOrder, b.OpenFile.OpenId)
+		return im.opens.put(b.OpenFile.OpenId, b.OpenFile)
+	case *record.Record_Pipe:
+		n, err := im.addPipe(b.Pipe, payload)
+		return n + memory(rec), err
+	}
+	saved := im.share.record(rec)
+	return memory(rec) - saved, im.keepWhole(rec)
+}
+
+// keepWhole keeps a record as it is.
+func (im *Image) keepWhole(rec *record.Record) error {
 	switch b := rec.Body.(type) {
 	case *record.Record_Header:
 		if im.Header != nil {
@@ -78,33 +111,20 @@ func (im *Image) Add(rec *record.Record, payload []byte) error {
 		im.Header = b.Header
 	case *record.Record_EndStage:
 		im.Stages = append(im.Stages, b.EndStage)
-	case *record.Record_End:
-		im.Ended = true
 	case *record.Record_Task:
 		return im.addTask(b.Task)
-	case *record.Record_Thread:
-		return put(im.Threads, b.Thread.Tid, b.Thread, "thread")
 	case *record.Record_Mm:
 		return put(im.Mms, b.Mm.MmId, b.Mm, "address space")
 	case *record.Record_Vma:
 		return im.addVma(b.Vma)
-	case *record.Record_File:
-		return put(im.Files, b.File.FileId, b.File, "file")
 	case *record.Record_Vdso:
 		return im.addVdso(b.Vdso)
 	case *record.Record_Fs:
 		return put(im.Fs, b.Fs.FsId, b.Fs, "fs")
 	case *record.Record_Fd:
 		return im.addFd(b.Fd)
-	case *record.Record_OpenFile:
-		im.OpenOrder = append(im.OpenOrder, b.OpenFile.OpenId)
-		return put(im.OpenFiles, b.OpenFile.OpenId, b.OpenFile, "open file")
-	case *record.Record_Pipe:
-		im.PipeData[b.Pipe.PipeId] = append([]byte(nil), payload...)
-		return put(im.Pipes, b.Pipe.PipeId, b.Pipe, "pipe")
 	case *record.Record_FileLock:
 		im.FileLocks = append(im.FileLocks, b.FileLock)
-	case *record.Record_Pages, *record.Record_Mark, *record.Record_Index:
 	default:
 		if !rec.Optional {
 			return fmt.Errorf("the stream has a record of a new kind: %w", ErrUnknown)
@@ -116,8 +136,10 @@ func (im *Image) Add(rec *record.Record, payload []byte) error {
 // keeps tells whether Add keeps a record.
 func keeps(rec *record.Record) bool {
 	switch rec.Body.(type) {
-	case *record.Record_Pages, *record.Record_Mark, *record.Record_Index, *record.Record_End, nil:
+	case *record.Record_Pages, *record.Record_Mark, *record.Record_Index, *record.Record_End:
 		return false
+	case nil:
+		return !rec.Optional // to be refused
 	}
 	return true
 }
@@ -135,8 +157,10 @@ func put[K int32 | uint64, V any](m map[K]V, id K, v V, what string) error {
 }
 
 func (im *Image) addTask(t *record.Task) error {
-	if len(im.Tasks) > 0 && im.task[t.Ppid] == nil {
+	if parent := im.task[t.Ppid]; parent == nil && len(im.Tasks) > 0 {
 		return fmt.Errorf("task %d comes before its parent %d", t.Pid, t.Ppid)
+	} else if parent != nil && !live(parent) {
+		return fmt.Errorf("task %d is a child of task %d, which is a zombie: those have none", t.Pid, t.Ppid)
 	}
 	if err := put(im.task, t.Pid, t, "task"); err != nil {
 		return err
@@ -145,10 +169,26 @@ func (im *Image) addTask(t *record.Task) error {
 	return nil
 }
 
+func (im *Image) addPipe(p *record.Pipe, payload []byte) (n int, err error) {
+	if err := put(im.Pipes, p.PipeId, p, "pipe"); err != nil {
+		return 0, err
+	}
+	if im.piped[p.PipeId] = len(payload); len(payload) == 0 || im.WithoutPipeData {
+		return 0, nil
+	}
+	return im.contents.putBytes(p.PipeId, payload)
+}
+
+// maxFlags is the bits of a vm_flags_t.
+const maxFlags = 64
+
 func (im *Image) addVma(v *record.Vma) error {
 	list := im.Vmas[v.MmId]
 	if v.Start >= v.End || v.Start%pageSize != 0 || v.End%pageSize != 0 {
 		return fmt.Errorf("address space %d: mapping %x-%x is malformed", v.MmId, v.Start, v.End)
+	}
+	if len(v.Flags) > maxFlags {
+		return fmt.Errorf("address space %d: mapping %x-%x has %d flags; the limit is %d", v.MmId, v.Start, v.End, len(v.Flags), maxFlags)
 	}
 	if im.Vdsos[v.MmId] != nil {
 		return fmt.Errorf("address space %d: mapping %x-%x comes after its vDSO", v.MmId, v.Start, v.End)

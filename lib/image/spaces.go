@@ -33,7 +33,7 @@ func vmaError(mm *record.Mm, v *record.Vma, format string, args ...any) error {
 
 // checkFiles checks the records of files.
 func (im *Image) checkFiles() error {
-	for id, f := range im.Files {
+	for id, f := range im.Files() {
 		if len(f.Path) >= maxPathBytes || bytes.IndexByte(f.Path, 0) >= 0 {
 			return fmt.Errorf("file %d: no path is like this (%d bytes)", id, len(f.Path))
 		}
@@ -74,7 +74,7 @@ func (im *Image) checkSpace(id uint64, mm *record.Mm) error {
 	switch {
 	case mm.Vmas != im.vmas[id]:
 		return spaceError(mm, "%d mappings of %d are there", im.vmas[id], mm.Vmas)
-	case im.Files[mm.ExeFile] == nil:
+	case !im.HasFile(mm.ExeFile):
 		return spaceError(mm, "its program is file %d, which is not in the image", mm.ExeFile)
 	case len(mm.Auxv)%16 != 0 || len(mm.Auxv) > pageSize:
 		return spaceError(mm, "its auxiliary vector has %d bytes", len(mm.Auxv))
@@ -102,7 +102,7 @@ func (im *Image) checkVma(mm *record.Mm, v *record.Vma) error {
 		return vmaError(mm, v, "it is not within the user addresses")
 	case (v.Prot|v.MayProt)&^anyProt != 0:
 		return vmaError(mm, v, "protection %#x: %w", v.Prot|v.MayProt, ErrUnknown)
-	case ofFile && im.Files[v.FileId] == nil:
+	case ofFile && !im.HasFile(v.FileId):
 		return vmaError(mm, v, "it is of file %d, which is not in the image", v.FileId)
 	case !ofFile && v.FileId != 0:
 		return vmaError(mm, v, "a mapping of no file has file %d", v.FileId)
@@ -161,14 +161,11 @@ func (im *Image) checkVdso(mm *record.Mm, v *record.Vdso) error {
 	return nil
 }
 
-// within tells whether one of several ranges has all of an area.
+// within tells whether one of several ranges, which are in order, has all of an
+// area.
 func within(spans []*record.Vdso_Span, start, end uint64) bool {
-	for _, s := range spans {
-		if s.Start <= start && s.End >= end {
-			return true
-		}
-	}
-	return false
+	i := sort.Search(len(spans), func(i int) bool { return spans[i].End > start })
+	return i < len(spans) && spans[i].Start <= start && spans[i].End >= end
 }
 
 // special tells whether a mapping of the kernel's has all of an area.

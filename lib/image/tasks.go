@@ -55,8 +55,8 @@ func (im *Image) checkTasks() error {
 			return err
 		}
 	}
-	for tid, th := range im.Threads {
-		if pid, ok := owner[tid]; !ok || pid != th.Pid {
+	for tid := range im.threads.index.all() {
+		if pid, ok := owner[tid]; !ok || pid != im.Thread(tid).GetPid() {
 			return fmt.Errorf("thread %d belongs to no task that names it", tid)
 		}
 	}
@@ -124,7 +124,7 @@ func (im *Image) checkThreads() error {
 			return taskError(t, "it is alive and has no thread")
 		}
 		for _, tid := range t.Tids {
-			th := im.Threads[tid]
+			th := im.Thread(tid)
 			if th == nil {
 				return taskError(t, "its thread %d is not in the image", tid)
 			}

@@ -14,7 +14,7 @@ var (
 
 // Decode decodes a message that Encode encoded, into an empty one. Errors: one
 // that is damaged, or would take more than MaxDecoded in memory.
-func Decode(b []byte, m message) error {
+func Decode(b []byte, m Message) error {
 	d := decoder{b: b}
 	d.fields(m, nil)
 	return d.err
@@ -76,7 +76,7 @@ const oneofWrapper = 8
 
 // fields decodes all that is left into m. body, if there is one, gets the
 // number of the field that is a record's body; a second one is an error.
-func (d *decoder) fields(m message, body *int32) {
+func (d *decoder) fields(m Message, body *int32) {
 	for len(d.b) > 0 {
 		field := d.b
 		tag := d.varint()
@@ -188,7 +188,7 @@ func (d *decoder) text() string {
 	return string(b)
 }
 
-func (d *decoder) message(m message) {
+func (d *decoder) message(m Message) {
 	inner := d.span()
 	rest := d.b
 	if d.b = inner; d.err == nil {

@@ -6,8 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// message is what the generated code is for each kind.
-type message interface {
+// Message is what the generated code is for each kind.
+type Message interface {
 	encode(e *encoder)
 	decode(d *decoder, tag uint64) bool // false: it does not know the field
 	keep(b []byte)                      // a field that it does not know
@@ -17,10 +17,10 @@ var errUTF8 = errors.New("a text that is not UTF-8")
 
 // Encode is a message in protobuf's encoding, fields in the order of their
 // numbers. Errors: a text that is not UTF-8.
-func Encode(m message) ([]byte, error) { return appendMessage(nil, m) }
+func Encode(m Message) ([]byte, error) { return appendMessage(nil, m) }
 
 // appendMessage is Encode, behind what b has.
-func appendMessage(b []byte, m message) ([]byte, error) {
+func appendMessage(b []byte, m Message) ([]byte, error) {
 	e := encoder{b: b}
 	m.encode(&e)
 	return e.b, e.err
@@ -94,7 +94,7 @@ func (e *encoder) textElement(tag uint64, s string) {
 	e.b = append(e.b, s...)
 }
 
-func (e *encoder) message(tag uint64, m message) {
+func (e *encoder) message(tag uint64, m Message) {
 	start := e.begin(tag)
 	m.encode(e)
 	e.end(start)

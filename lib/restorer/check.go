@@ -94,11 +94,6 @@ func (r *Restorer) checkTask(t *record.Task) error {
 		if err := pidFree(tid); err != nil {
 			return err
 		}
-		if th := r.im.Threads[tid]; th != nil && tid != t.Pid {
-			r.threads[t.Pid] = append(r.threads[t.Pid], th)
-		} else if th != nil && len(r.threads[t.Pid]) == 0 {
-			r.threads[t.Pid] = append(r.threads[t.Pid], th)
-		}
 	}
 	return nil
 }
@@ -151,10 +146,15 @@ func (r *Restorer) checkCPU() error {
 	if missing := cpu.Lacks(from, r.cpu); len(missing) > 0 && r.opt.Warnf != nil {
 		r.opt.Warnf("this processor lacks features of the one that the image comes from: %s; programs that use them will fail", strings.Join(missing, " "))
 	}
-	r.xstate = map[int32][]byte{}
-	for tid, th := range r.im.Threads {
-		if r.xstate[tid], err = cpu.XState(th.Xstate, from, r.cpu); err != nil {
-			return fmt.Errorf("thread %d (%s): %w", tid, th.Comm, err)
+	for _, t := range r.im.Tasks {
+		if t.State == record.Task_ZOMBIE {
+			continue
+		}
+		for _, tid := range t.Tids {
+			th := r.im.Thread(tid)
+			if _, err := cpu.XState(th.GetXstate(), from, r.cpu); err != nil {
+				return fmt.Errorf("thread %d (%s): %w", tid, th.GetComm(), err)
+			}
 		}
 	}
 	return nil

@@ -138,7 +138,7 @@ func (r *Restorer) makeThreads(p *tracer.Ptrace) error {
 		if _, err := r.arena.Run(p, tracer.TID(t.Pid), calls); err != nil {
 			return err
 		}
-		for _, th := range r.threads[t.Pid] {
+		for _, th := range t.Tids {
 			if err := r.prepareThread(p, t, th); err != nil {
 				return err
 			}

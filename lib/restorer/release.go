@@ -20,7 +20,11 @@ func (r *Restorer) arm(p *tracer.Ptrace) error {
 	if err := r.threadsOf(func(t *record.Task, tid tracer.TID) error {
 		slot := slots[t.MmId]
 		slots[t.MmId]++
-		return r.arena.Arm(p, tid, slot, r.finals[int32(tid)])
+		f, err := r.withXState(tid)
+		if err != nil {
+			return err
+		}
+		return r.arena.Arm(p, tid, slot, f)
 	}); err != nil {
 		return err
 	}
@@ -36,8 +40,8 @@ func (r *Restorer) arm(p *tracer.Ptrace) error {
 // threadsOf calls f for every thread of every live process.
 func (r *Restorer) threadsOf(f func(*record.Task, tracer.TID) error) error {
 	return r.live(func(t *record.Task) error {
-		for _, th := range r.threads[t.Pid] {
-			if err := f(t, tracer.TID(th.Tid)); err != nil {
+		for _, tid := range t.Tids {
+			if err := f(t, tracer.TID(tid)); err != nil {
 				return err
 			}
 		}
@@ -87,7 +91,7 @@ func (r *Restorer) unmapArena(p *tracer.Ptrace, t *record.Task) error {
 // its stop: the leader first, since the others would run until it has told
 // them.
 func (r *Restorer) detach(p *tracer.Ptrace, t *record.Task) error {
-	for i, th := range r.threads[t.Pid] {
+	for i, tid := range t.Tids {
 		var sig unix.Signal
 		stopped := t.State == record.Task_STOPPED && i == 0
 		if stopped {
@@ -96,7 +100,7 @@ func (r *Restorer) detach(p *tracer.Ptrace, t *record.Task) error {
 				sig = unix.Signal(t.StopSignal)
 			}
 		}
-		if err := p.Detach(tracer.TID(th.Tid), sig); err != nil {
+		if err := p.Detach(tracer.TID(tid), sig); err != nil {
 			return err
 		}
 		if stopped {

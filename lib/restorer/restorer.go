@@ -37,32 +37,29 @@ type LoadPages func(ctx context.Context, target func(mmID uint64) (pid int, ok b
 
 // Restorer holds one tree in the making.
 type Restorer struct {
-	im      *image.Image
-	opt     Options
-	own     self
-	shares  *plan.Sharing
-	steps   []plan.Step
-	mapped  *mapped
-	held    *held
-	arena   *inject.Arena
-	tracer  *tracer.Tracer
-	seed    *inject.Seed
-	mms     map[uint64]*plan.AddressSpace
-	made    []tracer.TID   // processes, in the order of their making
-	clocks  clocks.Offsets // that the tree gets
-	kernel  kernelVDSO
-	vdsos   map[uint64]*imageVDSO // by mm_id
-	cpu     *record.Cpu
-	xstate  map[int32][]byte // by tid, as this processor has it
-	finals  map[int32]*inject.Final
-	threads map[int32][]*record.Thread // by pid, the leader first
+	im     *image.Image
+	opt    Options
+	own    self
+	shares *plan.Sharing
+	steps  []plan.Step
+	mapped *mapped
+	held   *held
+	arena  *inject.Arena
+	tracer *tracer.Tracer
+	seed   *inject.Seed
+	mms    map[uint64]*plan.AddressSpace
+	made   []tracer.TID   // processes, in the order of their making
+	clocks clocks.Offsets // that the tree gets
+	kernel kernelVDSO
+	vdsos  map[uint64]*imageVDSO // by mm_id
+	cpu    *record.Cpu
+	finals map[int32]*inject.Final // by tid, without extended registers
 }
 
 // Restore makes the tree of im and lets it go. load is called when the memory
 // is ready for contents. The tree's root is a child of this process.
 func Restore(ctx context.Context, im *image.Image, opt Options, load LoadPages) error {
-	r := &Restorer{im: im, opt: opt, mms: map[uint64]*plan.AddressSpace{},
-		finals: map[int32]*inject.Final{}, threads: map[int32][]*record.Thread{}}
+	r := &Restorer{im: im, opt: opt, mms: map[uint64]*plan.AddressSpace{}, finals: map[int32]*inject.Final{}}
 	if err := r.check(); err != nil {
 		return err
 	}

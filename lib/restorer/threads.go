@@ -21,20 +21,21 @@ import (
 const threadFlags = unix.CLONE_VM | unix.CLONE_FS | unix.CLONE_FILES | unix.CLONE_SIGHAND | unix.CLONE_THREAD | unix.CLONE_SYSVSEM
 
 func (r *Restorer) cloneThreads(p *tracer.Ptrace, t *record.Task) error {
-	list := r.threads[t.Pid]
-	if len(list) == 0 || list[0].Tid != t.Pid {
-		return fmt.Errorf("its first thread is not in the image")
-	}
 	var args []inject.CloneArgs
-	for _, th := range list[1:] {
-		args = append(args, inject.CloneArgs{TID: tracer.TID(th.Tid), Flags: threadFlags})
+	for _, tid := range t.Tids[1:] {
+		args = append(args, inject.CloneArgs{TID: tracer.TID(tid), Flags: threadFlags})
 	}
 	return r.arena.Clone(p, tracer.TID(t.Pid), args...)
 }
 
-// prepareThread gives a thread its own state, and works out its last.
-func (r *Restorer) prepareThread(p *tracer.Ptrace, t *record.Task, th *record.Thread) error {
-	tid := tracer.TID(th.Tid)
+// prepareThread gives a thread its own state, and works out its last, but for
+// what withXState adds.
+func (r *Restorer) prepareThread(p *tracer.Ptrace, t *record.Task, id int32) error {
+	tid := tracer.TID(id)
+	th := r.im.Thread(id)
+	if th == nil {
+		return fmt.Errorf("its thread %d is not in the image", id)
+	}
 	if err := setSched(th); err != nil {
 		return err
 	}
@@ -50,13 +51,24 @@ func (r *Restorer) prepareThread(p *tracer.Ptrace, t *record.Task, th *record.Th
 	if err != nil {
 		return err
 	}
-	f := &inject.Final{Regs: kernel, Resumed: resumed, XState: r.xstate[th.Tid], Mask: th.Sigmask}
-	f.FrameState, f.FrameMask = cpu.FrameState(f.XState, r.cpu)
+	f := &inject.Final{Regs: kernel, Resumed: resumed, Mask: th.Sigmask}
 	if a := th.Altstack; a != nil {
 		f.Alt = stub.AltStack{SP: a.Sp, Flags: a.Flags, Size: a.Size}
 	}
 	r.finals[th.Tid] = f
 	return nil
+}
+
+// withXState is a thread's last state with its extended registers, as this
+// processor has them. They are the most of it, and not kept.
+func (r *Restorer) withXState(tid tracer.TID) (*inject.Final, error) {
+	f := *r.finals[int32(tid)]
+	var err error
+	if f.XState, err = cpu.XState(r.im.Thread(int32(tid)).GetXstate(), r.im.Header.Cpu, r.cpu); err != nil {
+		return nil, fmt.Errorf("thread %d: %w", tid, err)
+	}
+	f.FrameState, f.FrameMask = cpu.FrameState(f.XState, r.cpu)
+	return &f, nil
 }
 
 // setOwners says who gets the signals of descriptors, now that all are there.

@@ -18,16 +18,15 @@ import (
 // needs.
 func (r *Restorer) frameBytes() int {
 	threads := map[uint64]int{}
-	frame, most := 0, 0
+	most := 0
 	for _, t := range r.im.Tasks {
-		for _, th := range r.threads[t.Pid] {
-			state, _ := cpu.FrameState(r.xstate[th.Tid], r.cpu)
-			frame = max(frame, len(state))
-			threads[t.MmId]++
+		if t.State != record.Task_ZOMBIE {
+			threads[t.MmId] += len(t.Tids)
 			most = max(most, threads[t.MmId])
 		}
 	}
-	return most * inject.FrameSlot(frame)
+	state, _ := cpu.FrameState(make([]byte, r.cpu.XsaveSize), r.cpu)
+	return most * inject.FrameSlot(len(state))
 }
 
 // placeArena finds room for the arena that no address space of the image uses.

@@ -18,11 +18,28 @@ import (
 // ones, and in the hands of freeze.
 type tree struct {
 	im     *image.Image
+	all    threads
 	tracer int // the thread of freeze that holds them, once it is known
 	buf    [2048]byte
 }
 
-func watch(im *image.Image) *tree { return &tree{im: im} }
+// threads are what tells threads apart, by tid.
+type threads map[int32]thread
+
+type thread struct {
+	pid   int32
+	start uint64 // clock ticks since boot
+}
+
+func (all threads) add(t *record.Thread) error {
+	if _, twice := all[t.Tid]; twice {
+		return fmt.Errorf("the stream has thread %d twice", t.Tid)
+	}
+	all[t.Tid] = thread{t.Pid, t.StartTime}
+	return nil
+}
+
+func watch(im *image.Image, all threads) *tree { return &tree{im: im, all: all} }
 
 // States of /proc/PID/stat.
 const (
@@ -82,11 +99,11 @@ func (t *tree) threads(task *record.Task) error {
 		return fmt.Errorf("task %d has %d threads, and the stream %d of them", task.Pid, n, len(task.Tids))
 	}
 	for _, tid := range task.Tids {
-		th := t.im.Threads[tid]
-		if th == nil || th.Pid != task.Pid {
+		th, ok := t.all[tid]
+		if !ok || th.pid != task.Pid {
 			return fmt.Errorf("task %d: thread %d is not in the stream", task.Pid, tid)
 		}
-		if err := t.stat(dir, strconv.Itoa(int(tid))+"/stat", tid, th.StartTime, tracingStop); err != nil {
+		if err := t.stat(dir, strconv.Itoa(int(tid))+"/stat", tid, th.start, tracingStop); err != nil {
 			return err
 		}
 	}

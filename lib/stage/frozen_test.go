@@ -16,9 +16,9 @@ import (
 )
 
 // imageOf is the image of a process that this one holds.
-func imageOf(t testing.TB, pid int) *image.Image {
+func imageOf(t testing.TB, pid int) (*image.Image, threads) {
 	t.Helper()
-	im := image.New()
+	im, all := image.New(), threads{}
 	records, err := fakeRecords(pid, 0, false)
 	if err != nil {
 		t.Fatal(err)
@@ -27,12 +27,17 @@ func imageOf(t testing.TB, pid int) *image.Image {
 		if err := im.Add(r, nil); err != nil {
 			t.Fatal(err)
 		}
+		if th := r.GetThread(); th != nil {
+			if err := all.add(th); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
-	return im
+	return im, all
 }
 
 // held is a victim of n threads that this process holds.
-func held(t testing.TB, n int) (*tracer.Tracer, *image.Image) {
+func held(t testing.TB, n int) (*tracer.Tracer, *image.Image, threads) {
 	t.Helper()
 	pid := startVictim(t, n)
 	tr := tracer.New()
@@ -40,7 +45,8 @@ func held(t testing.TB, n int) (*tracer.Tracer, *image.Image) {
 	if err := tr.Do(func(p *tracer.Ptrace) error { return hold(p, pid) }); err != nil {
 		t.Fatal(err)
 	}
-	return tr, imageOf(t, pid)
+	im, all := imageOf(t, pid)
+	return tr, im, all
 }
 
 func wantSays(t *testing.T, what string, err error, say string) {
@@ -51,38 +57,38 @@ func wantSays(t *testing.T, what string, err error, say string) {
 }
 
 func TestFrozen(t *testing.T) {
-	tr, im := held(t, 8)
+	tr, im, all := held(t, 8)
 	task := im.Tasks[0]
 	last := task.Tids[len(task.Tids)-1]
-	if err := watch(im).check(); err != nil {
+	if err := watch(im, all).check(); err != nil {
 		t.Fatal(err)
 	}
-	if err := watch(im).recheck(); err != nil {
+	if err := watch(im, all).recheck(); err != nil {
 		t.Fatal(err)
 	}
-	im.Threads[last].StartTime++
-	wantSays(t, "another thread", watch(im).check(), fmt.Sprintf("task %d is gone: another process has its id", last))
-	im.Threads[last].StartTime--
+	all[last] = thread{task.Pid, all[last].start + 1}
+	wantSays(t, "another thread", watch(im, all).check(), fmt.Sprintf("task %d is gone: another process has its id", last))
+	all[last] = thread{task.Pid, all[last].start - 1}
 	task.Tids = task.Tids[:len(task.Tids)-1]
-	wantSays(t, "a thread more", watch(im).check(), "threads, and the stream")
+	wantSays(t, "a thread more", watch(im, all).check(), "threads, and the stream")
 	task.Tids = append(task.Tids, last)
 	im.Header.Lease.Pid = 1
-	wantSays(t, "not freeze's", watch(im).check(), "not by freeze (task 1)")
+	wantSays(t, "not freeze's", watch(im, all).check(), "not by freeze (task 1)")
 	im.Header.Lease.Pid = int32(os.Getpid())
 
 	if err := tr.Do(func(p *tracer.Ptrace) error { return p.Detach(tracer.TID(last), 0) }); err != nil {
 		t.Fatal(err)
 	}
-	wantSays(t, "one thread let go", watch(im).check(), fmt.Sprintf("task %d is not frozen any more: its state is", last))
+	wantSays(t, "one thread let go", watch(im, all).check(), fmt.Sprintf("task %d is not frozen any more: its state is", last))
 	if err := tr.Do(func(p *tracer.Ptrace) error { return p.Detach(tracer.TID(task.Pid), 0) }); err != nil {
 		t.Fatal(err)
 	}
-	wantSays(t, "let go", watch(im).check(), "is not frozen any more")
-	wantSays(t, "let go", watch(im).recheck(), "is not frozen any more")
+	wantSays(t, "let go", watch(im, all).check(), "is not frozen any more")
+	wantSays(t, "let go", watch(im, all).recheck(), "is not frozen any more")
 }
 
 func TestFrozenDead(t *testing.T) {
-	tr, im := held(t, 3)
+	tr, im, all := held(t, 3)
 	task := im.Tasks[0]
 	if err := unix.Kill(int(task.Pid), unix.SIGKILL); err != nil {
 		t.Fatal(err)
@@ -105,9 +111,9 @@ func TestFrozenDead(t *testing.T) {
 			break
 		}
 	}
-	wantSays(t, "killed", watch(im).recheck(), "is not frozen any more: its state is 'Z'")
+	wantSays(t, "killed", watch(im, all).recheck(), "is not frozen any more: its state is 'Z'")
 	task.State = record.Task_ZOMBIE
-	if err := watch(im).check(); err != nil {
+	if err := watch(im, all).check(); err != nil {
 		t.Errorf("a zombie that the stream knows: %v", err)
 	}
 }
@@ -116,12 +122,12 @@ func TestFrozenDead(t *testing.T) {
 func BenchmarkFrozen(b *testing.B) {
 	for _, n := range []int{10, 500} {
 		b.Run(fmt.Sprintf("%d threads", n), func(b *testing.B) {
-			_, im := held(b, n)
+			_, im, all := held(b, n)
 			for b.Loop() {
-				if err := watch(im).check(); err != nil {
+				if err := watch(im, all).check(); err != nil {
 					b.Fatal(err)
 				}
-				if err := watch(im).recheck(); err != nil {
+				if err := watch(im, all).recheck(); err != nil {
 					b.Fatal(err)
 				}
 			}

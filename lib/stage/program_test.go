@@ -145,7 +145,7 @@ func fakeRecords(pid, fd int, durable bool) ([]*record.Record, error) {
 // fakeStage is a stage that adds one record; its further arguments say what
 // else it does.
 func fakeStage(args []string) error {
-	opt := Options{Name: args[0], Log: cli.NewLogger(os.Stderr, args[0])}
+	opt := Options{Name: args[0], Log: cli.NewLogger(os.Stderr, args[0]), Keep: func(r *record.Record) bool { return r.GetFs() != nil }}
 	for _, a := range args[1:] {
 		if needs, ok := strings.CutPrefix(a, "needs="); ok {
 			opt.Needs = strings.Split(needs, ",")

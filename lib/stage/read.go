@@ -92,7 +92,7 @@ func (s *run) atMark(ended bool, more int) error {
 
 // frame keeps a record and passes it on.
 func (s *run) frame(f *record.Frame, payload []byte) error {
-	if err := s.c.Image.Add(f.Record, payload); err != nil && !errors.Is(err, image.ErrUnknown) {
+	if err := s.keep(f.Record, payload); err != nil && !errors.Is(err, image.ErrUnknown) {
 		return cli.BadInput(err)
 	}
 	switch b := f.Record.Body.(type) {
@@ -115,6 +115,28 @@ func (s *run) frame(f *record.Frame, payload []byte) error {
 		return nil
 	}
 	return s.c.Writer.Pass(f, payload)
+}
+
+// keep keeps what the stage needs of a record.
+func (s *run) keep(rec *record.Record, payload []byte) error {
+	whole := s.Keep != nil && s.Keep(rec)
+	switch b := rec.Body.(type) {
+	case *record.Record_Header, *record.Record_EndStage:
+		whole = true
+	case *record.Record_Task:
+		if t := b.Task; !whole {
+			t.Actions, t.Limits, t.Pending, t.Itimers, t.PosixTimers = nil, nil, nil, nil, nil
+		}
+		whole = true
+	case *record.Record_Thread:
+		if err := s.threads.add(b.Thread); err != nil {
+			return err
+		}
+	}
+	if !whole && s.c.Image.Header != nil {
+		return nil
+	}
+	return s.c.Image.Add(rec, payload)
 }
 
 // header joins the lease. Where that can't be, the rest of the stream is still

@@ -17,8 +17,13 @@ import (
 // Options of a stage.
 type Options struct {
 	Name  string
-	Needs []string             // stages that must have been before it
-	Last  bool                 // it ends the stream (pagedump)
+	Needs []string // stages that must have been before it
+	Last  bool     // it ends the stream (pagedump)
+	// Keep tells what Context.Image is to have besides the header, the tasks and
+	// the ends of stages. All else is passed on as it comes, and no stage holds it.
+	// Nil: nothing. Tasks that a stage does not keep as they are lack what is long
+	// in them: signal actions, limits, pending signals, timers.
+	Keep  func(*record.Record) bool
 	Index func() *record.Index // with Last
 	Log   *cli.Logger
 }
@@ -39,7 +44,8 @@ func Run(ctx context.Context, opt Options, in, out *os.File, collect func(*Conte
 	if err := checkEnds(in, out, opt.Log); err != nil {
 		return err
 	}
-	s := &run{Options: opt, c: &Context{Context: ctx, Image: image.New(), Writer: record.NewWriter(out), In: in, Out: out, Log: opt.Log}}
+	s := &run{Options: opt, threads: threads{}, c: &Context{Context: ctx, Image: image.New(), Writer: record.NewWriter(out), In: in, Out: out, Log: opt.Log}}
+	s.c.Image.WithoutPipeData = true // no stage restores it
 	err := s.do(collect)
 	if errors.Is(err, unix.EPIPE) {
 		err = fmt.Errorf("the next stage is gone: %w", err)
@@ -65,6 +71,7 @@ type run struct {
 	refused error // why nothing can be added: no lease, or no frozen tree
 	said    bool  // the verdict
 	cut     bool  // the input ended early
+	threads threads
 	tree    *tree // once all tasks are known
 }
 
@@ -90,7 +97,7 @@ func (s *run) do(collect func(*Context) error) error {
 // watch looks at the tree as soon as its tasks are known, while the stages
 // before this one are at work.
 func (s *run) watch() {
-	s.tree = watch(s.c.Image)
+	s.tree = watch(s.c.Image, s.threads)
 	if err := s.tree.check(); err != nil {
 		s.refused = s.notFrozen(err)
 	}

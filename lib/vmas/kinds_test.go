@@ -98,7 +98,7 @@ func TestKinds(t *testing.T) {
 			}
 		}
 		if k.path != "" {
-			sameFile(t, im.Files[got.FileId], filepath.Join(dir, k.path))
+			sameFile(t, im.File(got.FileId), filepath.Join(dir, k.path))
 		} else if got.FileId != 0 {
 			t.Errorf("%s: has file %d", k.name, got.FileId)
 		}
@@ -155,12 +155,12 @@ func TestWhole(t *testing.T) {
 		if kind, ok := kinds[m.Name]; ok && g.Kind != kind {
 			t.Errorf("%s is %v", m.Name, g.Kind)
 		}
-		if f := im.Files[g.FileId]; f != nil && string(f.Path) != m.Name {
+		if f := im.File(g.FileId); f != nil && string(f.Path) != m.Name {
 			t.Errorf("%+v: file %s", m, f.Path)
 		}
 	}
 	paths := map[string]bool{}
-	for _, f := range im.Files {
+	for _, f := range im.Files() {
 		if paths[string(f.Path)] {
 			t.Errorf("two records of %s", f.Path)
 		}
@@ -188,8 +188,8 @@ func TestMm(t *testing.T) {
 		t.Errorf("stack at %x: %v", mm.StartStack, stack)
 	}
 	exe, _ := compileKinds()
-	sameFile(t, im.Files[mm.ExeFile], exe)
-	if id := hex.EncodeToString(im.Files[mm.ExeFile].BuildId); id != kindsID {
+	sameFile(t, im.File(mm.ExeFile), exe)
+	if id := hex.EncodeToString(im.File(mm.ExeFile).BuildId); id != kindsID {
 		t.Errorf("build-id %s", id)
 	}
 	whole, err := os.ReadFile("/proc/" + itoa(v.pid) + "/auxv")
