@@ -9,7 +9,7 @@ import (
 	"floe/lib/cli"
 	"floe/lib/pages"
 	"floe/lib/record"
-	"floe/lib/vdso"
+	"floe/lib/verdict"
 )
 
 // verifier checks what a reader of records can't: what they say of each other.
@@ -18,6 +18,7 @@ type verifier struct {
 	saved  *tally
 	places places
 	plain  []byte // where pages are unpacked to
+	judged bool   // the records that come before pages
 }
 
 // verify reads everything, and prints one line when all is well.
@@ -50,6 +51,9 @@ func (v *verifier) record(f frame) error {
 	if p == nil {
 		return nil
 	}
+	if err := v.restorable(); err != nil {
+		return err
+	}
 	if err := v.saved.add(v.im, f); err != nil {
 		return err
 	}
@@ -75,15 +79,22 @@ func (v *verifier) unpack(p *record.Pages, payload []byte) error {
 	return nil
 }
 
+// restorable checks all records but those of pages, as restore does, once.
+func (v *verifier) restorable() error {
+	if v.judged {
+		return nil
+	}
+	v.judged = true
+	return verdict.Check(v.im)
+}
+
 // whole checks what can be told only at the end.
 func (v *verifier) whole() error {
-	if err := v.im.Validate(); err != nil {
+	if err := v.restorable(); err != nil {
 		return err
 	}
-	for id, rec := range v.im.Vdsos {
-		if _, err := vdso.FromRecord(rec); err != nil {
-			return fmt.Errorf("address space %d: %w", id, err)
-		}
+	if err := v.im.Validate(); err != nil {
+		return err
 	}
 	return v.saved.once()
 }

@@ -39,7 +39,7 @@ func TestVerify(t *testing.T) {
 
 // An image whose checksums are right, and whose vDSO is no ELF file.
 func TestVerifyVdso(t *testing.T) {
-	refused(t, "the golden image", imgcat(t, flags{File: goldenImage, Verify: true}, false), "address space 1: vdso: ")
+	refused(t, "the golden image", imgcat(t, flags{File: goldenImage, Verify: true}, false), "memory of task 100: vdso: ")
 }
 
 // The image is cut before every record, and within every record and payload.

@@ -12,7 +12,13 @@
 // anonymous memory once. Pages of zeros take no bytes. Pages of files that were
 // not changed are not saved: restore maps the files again.
 //
-// It is the last stage. When its output is a regular file, the image is on disk
+// It is the last stage, and what it calls complete can be restored: before it
+// reads any page it runs all of restore's plan from the records, and refuses a
+// tree that could not be made again. What arrives must be what each stage has
+// written, byte for byte, as those have told freeze: programs between the stages
+// may look at the stream (tee, pv) but not change it.
+//
+// When its output is a regular file, the image is on disk
 // before it exits, and readable by its owner only: an image holds whatever the
 // processes held, passwords and keys too.
 //
@@ -37,6 +43,7 @@ import (
 	"floe/lib/pages"
 	"floe/lib/record"
 	"floe/lib/stage"
+	"floe/lib/verdict"
 )
 
 //go:embed main.go
@@ -58,7 +65,7 @@ func run(ctx context.Context, in, out *os.File, log *cli.Logger, opt pages.Optio
 	var index *record.Index
 	return stage.Run(ctx, stage.Options{
 		Name: "pagedump", Needs: []string{"freeze", "vmadump", "vdsoprobe", "fddump"},
-		Last: true, Index: func() *record.Index { return index }, Log: log, Keep: func(*record.Record) bool { return true },
+		Last: true, Index: func() *record.Index { return index }, Check: verdict.Check, Log: log, Keep: func(*record.Record) bool { return true },
 	}, in, out, func(c *stage.Context) (err error) {
 		progress := log.Progress("saved", 0)
 		defer progress.Done()

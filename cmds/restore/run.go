@@ -12,7 +12,7 @@ import (
 	"floe/lib/pages"
 	"floe/lib/record"
 	"floe/lib/restorer"
-	"floe/lib/vdso"
+	"floe/lib/verdict"
 )
 
 // options are restore's flags, as run needs them.
@@ -99,13 +99,8 @@ func readRecords(in *os.File) (*source, error) {
 			return nil, cli.BadInput(err)
 		}
 	}
-	if err := s.im.ValidateForPages(); err != nil {
+	if err := verdict.Check(s.im); err != nil {
 		return nil, cli.BadInput(err)
-	}
-	for _, v := range s.im.Vdsos {
-		if _, err := vdso.FromRecord(v); err != nil {
-			return nil, cli.BadInput(err)
-		}
 	}
 	return s, nil
 }

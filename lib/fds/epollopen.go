@@ -45,6 +45,10 @@ func (s *Set) addInTask(o *record.OpenFile, t *record.OpenFile_Epoll_Target) err
 		s.adds = append(s.adds, EpollAdd{FilesID: t.FilesId, Epfd: fd, Fd: t.Slot, Events: t.Events, Data: t.Data})
 		return nil
 	}
+	return errNoEpoll(t)
+}
+
+func errNoEpoll(t *record.OpenFile_Epoll_Target) error {
 	return fmt.Errorf("an epoll watches a signalfd of descriptor table %d, which doesn't have the epoll", t.FilesId)
 }
 

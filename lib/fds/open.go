@@ -44,15 +44,20 @@ type Set struct {
 
 // Open makes every open file description of an image in this process.
 func Open(im *image.Image, opt OpenOptions) (*Set, error) {
-	s := &Set{im: im, opt: opt, stdio: [3]int{0, 1, 2}, sameBoot: sameBoot(im), fds: map[uint64]int{}, pipes: map[uint64]*madePipe{}, uses: usesOf(im)}
-	if opt.Stdio != nil {
-		s.stdio = *opt.Stdio
-	}
+	s := newSet(im, opt)
 	if err := s.openAll(); err != nil {
 		s.Close()
 		return nil, err
 	}
 	return s, nil
+}
+
+func newSet(im *image.Image, opt OpenOptions) *Set {
+	s := &Set{im: im, opt: opt, stdio: [3]int{0, 1, 2}, sameBoot: sameBoot(im), fds: map[uint64]int{}, pipes: map[uint64]*madePipe{}, uses: usesOf(im)}
+	if opt.Stdio != nil {
+		s.stdio = *opt.Stdio
+	}
+	return s
 }
 
 func (s *Set) openAll() error {

@@ -118,14 +118,29 @@ func (pathKind) open(s *Set, o *record.OpenFile) (int, error) {
 	if err != nil {
 		return -1, err
 	}
-	flags := int(o.Flags) &^ (creationFlags | unix.O_ASYNC)
-	if flags&tmpFile != 0 {
-		return -1, fmt.Errorf("%s: it was made with O_TMPFILE, which can't be restored", f.Path)
+	if err := checkPath(f, o); err != nil {
+		return -1, err
 	}
-	if flags&unix.O_PATH == 0 && f.Mode&unix.S_IFMT != unix.S_IFREG && f.Mode&unix.S_IFMT != unix.S_IFDIR {
-		return -1, fmt.Errorf("%s: it is %s in the image, which is not opened by name", f.Path, formatName(f.Mode))
+	return openChecked(f, openFlags(o), checks{sameBoot: s.sameBoot, force: s.opt.ForceFiles})
+}
+
+// openFlags are those that an open file is opened again with.
+func openFlags(o *record.OpenFile) int { return int(o.Flags) &^ (creationFlags | unix.O_ASYNC) }
+
+// checkPath checks that a file can be opened by its name as o was.
+func checkPath(f *record.File, o *record.OpenFile) error {
+	format := f.Mode & unix.S_IFMT
+	if o.Flags&unix.O_PATH == 0 && format != unix.S_IFREG && format != unix.S_IFDIR {
+		return fmt.Errorf("%s: it is %s in the image, which is not opened by name", f.Path, formatName(f.Mode))
 	}
-	return openChecked(f, flags, checks{sameBoot: s.sameBoot, force: s.opt.ForceFiles})
+	return checkNotTemporary(f, o)
+}
+
+func checkNotTemporary(f *record.File, o *record.OpenFile) error {
+	if o.Flags&tmpFile != 0 {
+		return fmt.Errorf("%s: it was made with O_TMPFILE, which can't be restored", f.Path)
+	}
+	return nil
 }
 
 func (pathKind) finish(_ *Set, o *record.OpenFile, fd int) error {

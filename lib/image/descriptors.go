@@ -3,6 +3,8 @@ package image
 import (
 	"fmt"
 
+	"golang.org/x/sys/unix"
+
 	"floe/lib/record"
 )
 
@@ -15,9 +17,16 @@ func (im *Image) checkDirectories() error {
 	}
 	for id, fs := range im.Fs {
 		for _, file := range []uint64{fs.CwdFile, fs.RootFile} {
-			if !im.HasFile(file) {
+			f := im.File(file)
+			if f == nil {
 				return fmt.Errorf("fs %d: a directory of it is file %d, which is not in the image", id, file)
 			}
+			if f.Mode&unix.S_IFMT != unix.S_IFDIR {
+				return fmt.Errorf("fs %d: %s is no directory", id, f.Path)
+			}
+		}
+		if fs.Umask&^0o777 != 0 {
+			return fmt.Errorf("fs %d: umask %#o", id, fs.Umask)
 		}
 	}
 	return nil
@@ -52,12 +61,18 @@ func openError(id uint64, format string, args ...any) error {
 	return fmt.Errorf("open file %d: %w", id, fmt.Errorf(format, args...))
 }
 
+// ownerGroup is F_OWNER_PGRP, the last of them.
+const ownerGroup = 2
+
 // checkOpenFiles checks what open files are of.
 func (im *Image) checkOpenFiles() error {
 	for _, id := range im.OpenOrder {
 		o := im.OpenFile(id)
 		if o.Pos < 0 {
 			return openError(id, "position %d", o.Pos)
+		}
+		if o.OwnerType < 0 || o.OwnerType > ownerGroup {
+			return openError(id, "owner of type %d: there is no such type", o.OwnerType)
 		}
 		if o.OwnerSignal < 0 || o.OwnerSignal > signals {
 			return openError(id, "signal %d: there is no such signal", o.OwnerSignal)
@@ -66,7 +81,7 @@ func (im *Image) checkOpenFiles() error {
 			return err
 		}
 	}
-	return nil
+	return im.checkNesting()
 }
 
 func (im *Image) checkObject(id uint64, o *record.OpenFile) error {
@@ -85,23 +100,10 @@ func (im *Image) checkObject(id uint64, o *record.OpenFile) error {
 		if b.External.Stdio > 2 {
 			return openError(id, "it is to be descriptor %d of restore, which is none of 0, 1 and 2", b.External.Stdio)
 		}
+	case *record.OpenFile_Timerfd:
+		return checkTimerfd(id, b.Timerfd)
 	case nil:
 		return openError(id, "its kind: %w", ErrUnknown)
-	}
-	return nil
-}
-
-func (im *Image) checkEpoll(id uint64, e *record.OpenFile_Epoll) error {
-	for _, t := range e.Targets {
-		if t.OpenId == id || !im.HasOpenFile(t.OpenId) {
-			return openError(id, "an epoll that watches open file %d, which is not in the image or itself", t.OpenId)
-		}
-		if t.Fd < 0 || t.Fd >= maxFd {
-			return openError(id, "an epoll that watches descriptor %d", t.Fd)
-		}
-		if t.FilesId != 0 && im.Fd(t.FilesId, t.Slot) == nil {
-			return openError(id, "an epoll that watches fd %d of descriptor table %d, which is not in the image", t.Slot, t.FilesId)
-		}
 	}
 	return nil
 }
@@ -126,6 +128,10 @@ func (im *Image) checkPipes() error {
 			return fmt.Errorf("pipe %d: %d bytes are in it, and %d in its packets", id, data, packets)
 		case p.FifoFile != 0 && !im.HasFile(p.FifoFile):
 			return fmt.Errorf("pipe %d: it is of file %d, which is not in the image", id, p.FifoFile)
+		case p.FifoFile != 0 && im.File(p.FifoFile).GetMode()&unix.S_IFMT != unix.S_IFIFO:
+			return fmt.Errorf("pipe %d: %s is no fifo", id, im.File(p.FifoFile).Path)
+		case p.Uid == noID || p.Gid == noID:
+			return fmt.Errorf("pipe %d: user %d, group %d: there is none", id, p.Uid, p.Gid)
 		}
 	}
 	return nil

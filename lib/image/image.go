@@ -39,6 +39,8 @@ type Image struct {
 	vmas  map[uint64]uint64 // how many records of mappings have come, by mm_id
 	size  size
 	share share
+	// Files that are no regular ones.
+	irregular map[uint64]bool
 	// What had been added when the references were checked last; they are
 	// checked twice by who reads the pages last.
 	checked int

@@ -53,7 +53,8 @@ var largeImages = map[string]func(add adder){
 			}
 		}
 		add(v)
-		add(&record.Mm{MmId: 1, Pid: 1, ExeFile: 1, Vmas: many})
+		add(&record.Mm{MmId: 1, Pid: 1, ExeFile: 1, Vmas: many, StartCode: 1, EndCode: 2, StartData: 2, EndData: 2, StartBrk: 2, Brk: 2, StartStack: 2,
+			ArgStart: 2, ArgEnd: 2, EnvStart: 2, EnvEnd: 2})
 	},
 	"threads": func(add adder) {
 		for i := range int32(many / 2) {
@@ -126,7 +127,7 @@ func TestChecksAreLinear(t *testing.T) {
 			add(&record.Header{Arch: "amd64", PageSize: pageSize, RootPid: 1, Cpu: &record.Cpu{XsaveSize: 4096}})
 			add(rootTask(threads))
 			add(&record.Thread{Pid: 1, Tid: 1, Regs: &record.RegsAmd64{}, Creds: &record.Creds{}})
-			add(&record.File{FileId: 1, Path: []byte("/x")})
+			add(&record.File{FileId: 1, Path: []byte("/x"), Mode: 0o100755})
 			add(&record.OpenFile{OpenId: 1, Object: &record.OpenFile_Path_{Path: &record.OpenFile_Path{FileId: 1}}})
 			fill(add)
 			for _, check := range []func() error{im.checkHeader, im.checkTasks, im.checkThreads, im.checkFiles,

@@ -33,9 +33,13 @@ func vmaError(mm *record.Mm, v *record.Vma, format string, args ...any) error {
 
 // checkFiles checks the records of files.
 func (im *Image) checkFiles() error {
+	im.irregular = map[uint64]bool{}
 	for id, f := range im.Files() {
-		if len(f.Path) >= maxPathBytes || bytes.IndexByte(f.Path, 0) >= 0 {
-			return fmt.Errorf("file %d: no path is like this (%d bytes)", id, len(f.Path))
+		if len(f.Path) == 0 || f.Path[0] != '/' || len(f.Path) >= maxPathBytes || bytes.IndexByte(f.Path, 0) >= 0 {
+			return fmt.Errorf("file %d: %.100q, of %d bytes, is no absolute path", id, f.Path, len(f.Path))
+		}
+		if f.Mode&unix.S_IFMT != unix.S_IFREG {
+			im.irregular[id] = true
 		}
 	}
 	return nil
@@ -76,13 +80,13 @@ func (im *Image) checkSpace(id uint64, mm *record.Mm) error {
 		return spaceError(mm, "%d mappings of %d are there", im.vmas[id], mm.Vmas)
 	case !im.HasFile(mm.ExeFile):
 		return spaceError(mm, "its program is file %d, which is not in the image", mm.ExeFile)
+	case !im.regular(mm.ExeFile):
+		return spaceError(mm, "its program is %s, which is no regular file", im.File(mm.ExeFile).Path)
 	case len(mm.Auxv)%16 != 0 || len(mm.Auxv) > pageSize:
 		return spaceError(mm, "its auxiliary vector has %d bytes", len(mm.Auxv))
 	}
-	for _, a := range []uint64{mm.StartCode, mm.EndCode, mm.StartData, mm.EndData, mm.StartBrk, mm.Brk, mm.StartStack, mm.ArgStart, mm.ArgEnd, mm.EnvStart, mm.EnvEnd} {
-		if a > im.ceiling() {
-			return spaceError(mm, "%#x is no user address", a)
-		}
+	if err := im.checkLayout(mm); err != nil {
+		return err
 	}
 	for _, v := range vmas {
 		if err := im.checkVma(mm, v); err != nil {
@@ -91,6 +95,28 @@ func (im *Image) checkSpace(id uint64, mm *record.Mm) error {
 	}
 	return nil
 }
+
+// checkLayout checks what PR_SET_MM_MAP sets, by the kernel's rules for it.
+func (im *Image) checkLayout(mm *record.Mm) error {
+	for _, a := range []uint64{mm.StartCode, mm.EndCode, mm.StartData, mm.EndData, mm.StartBrk, mm.Brk, mm.StartStack, mm.ArgStart, mm.ArgEnd, mm.EnvStart, mm.EnvEnd} {
+		if a == 0 || a >= im.ceiling() {
+			return spaceError(mm, "%#x is no user address", a)
+		}
+	}
+	for _, p := range []struct {
+		what       string
+		start, end uint64
+	}{{"code", mm.StartCode + 1, mm.EndCode}, {"data", mm.StartData, mm.EndData}, {"heap", mm.StartBrk, mm.Brk},
+		{"arguments", mm.ArgStart, mm.ArgEnd}, {"environment", mm.EnvStart, mm.EnvEnd}} {
+		if p.start > p.end {
+			return spaceError(mm, "its %s ends before it starts, at %#x", p.what, p.end)
+		}
+	}
+	return nil
+}
+
+// regular tells whether a file is a regular one, once checkFiles has run.
+func (im *Image) regular(id uint64) bool { return !im.irregular[id] }
 
 func (im *Image) checkVma(mm *record.Mm, v *record.Vma) error {
 	const anyProt = unix.PROT_READ | unix.PROT_WRITE | unix.PROT_EXEC
@@ -104,6 +130,8 @@ func (im *Image) checkVma(mm *record.Mm, v *record.Vma) error {
 		return vmaError(mm, v, "protection %#x: %w", v.Prot|v.MayProt, ErrUnknown)
 	case ofFile && !im.HasFile(v.FileId):
 		return vmaError(mm, v, "it is of file %d, which is not in the image", v.FileId)
+	case ofFile && !im.regular(v.FileId):
+		return vmaError(mm, v, "it is of %s, which is no regular file", im.File(v.FileId).Path)
 	case !ofFile && v.FileId != 0:
 		return vmaError(mm, v, "a mapping of no file has file %d", v.FileId)
 	case (v.Kind == record.Vma_ANON_SHARED) != (v.ShmemId != 0):

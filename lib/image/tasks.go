@@ -32,6 +32,8 @@ func (im *Image) checkHeader() error {
 		return fmt.Errorf("the first task is %d, not the root %d", im.Tasks[0].Pid, h.RootPid)
 	case !live(im.Tasks[0]):
 		return fmt.Errorf("the root task %d is a zombie", h.RootPid)
+	case im.task[im.Tasks[0].Ppid] != nil:
+		return fmt.Errorf("the root task %d has a parent that is in its own tree, task %d", h.RootPid, im.Tasks[0].Ppid)
 	}
 	return nil
 }
@@ -50,6 +52,9 @@ func (im *Image) checkTasks() error {
 				return taskError(t, "thread %d is of task %d, too", tid, pid)
 			}
 			owner[tid] = t.Pid
+		}
+		if err := checkLife(t); err != nil {
+			return err
 		}
 		if err := checkTask(t); err != nil {
 			return err
@@ -97,21 +102,13 @@ func checkTask(t *record.Task) error {
 			return taskError(t, "its first thread is %d", tid)
 		}
 	}
-	for _, p := range t.PosixTimers {
-		if p.Tid != 0 && !seen[p.Tid] {
-			return taskError(t, "timer %d: it signals thread %d, which is not one of the task's", p.Id, p.Tid)
-		}
+	if err := checkTaskFields(t); err != nil {
+		return err
+	}
+	if err := checkTimers(t, seen); err != nil {
+		return err
 	}
 	return checkPending(t, t.Pending)
-}
-
-func checkPending(t *record.Task, list []*record.SigInfo) error {
-	for _, s := range list {
-		if len(s.Raw) != sizeSigInfo {
-			return taskError(t, "a pending signal has %d bytes of siginfo, not %d", len(s.Raw), sizeSigInfo)
-		}
-	}
-	return nil
 }
 
 // checkThreads checks the threads of every task that is alive.
@@ -134,26 +131,4 @@ func (im *Image) checkThreads() error {
 		}
 	}
 	return nil
-}
-
-func (im *Image) checkThread(t *record.Task, th *record.Thread) error {
-	most := uint32(maxXstate)
-	if n := im.Header.GetCpu().GetXsaveSize(); n != 0 {
-		most = min(n, most)
-	}
-	switch {
-	case th.Regs == nil && im.Header.Arch == "amd64":
-		return taskError(t, "thread %d has no registers", th.Tid)
-	case th.Creds == nil:
-		return taskError(t, "thread %d has no credentials", th.Tid)
-	case len(th.Xstate) > int(most):
-		return taskError(t, "thread %d has %d bytes of extended state, more than %d", th.Tid, len(th.Xstate), most)
-	case len(th.Creds.Groups) > maxGroups:
-		return taskError(t, "thread %d has %d groups", th.Tid, len(th.Creds.Groups))
-	case len(th.GetSched().GetAffinity()) > maxAffinity:
-		return taskError(t, "thread %d has an affinity mask of %d bytes", th.Tid, len(th.Sched.Affinity))
-	case !th.GetRestart().GetKind().Known():
-		return taskError(t, "thread %d: restart %d: %w", th.Tid, th.Restart.Kind, ErrUnknown)
-	}
-	return checkPending(t, th.Pending)
 }

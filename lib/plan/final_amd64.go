@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"math"
 
 	"golang.org/x/sys/unix"
 
@@ -40,6 +41,12 @@ func Registers(t *record.Thread) (kernel, resumed unix.PtraceRegs, err error) {
 	r := t.Regs
 	if r.Cs != userCS || r.Ss != userSS {
 		return kernel, resumed, fmt.Errorf("thread %d: cs %#x, ss %#x: not a 64-bit program", t.Tid, r.Cs, r.Ss)
+	}
+	for _, s := range []uint64{r.Ds, r.Es, r.Fs, r.Gs} {
+		// What ptrace(2) takes: none, or one of user privilege.
+		if s > math.MaxUint16 || s != 0 && s&3 != 3 {
+			return kernel, resumed, fmt.Errorf("thread %d: %#x is no selector of a program's", t.Tid, s)
+		}
 	}
 	for what, a := range map[string]uint64{"rip": r.Rip, "fs_base": r.FsBase, "gs_base": r.GsBase} {
 		if a > UserCeiling {

@@ -1,18 +1,17 @@
 package plan
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
-	"sort"
+	"iter"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
 	"floe/lib/record"
 	"floe/lib/stub"
 )
-
-// maxTimerID bounds the ids of POSIX timers: one is made for each id below.
-const maxTimerID = 1 << 14
 
 // Itimers plans setitimer(2)'s timers, which run from then on.
 func Itimers(list []*record.Itimer) []stub.Call {
@@ -32,28 +31,72 @@ func Itimers(list []*record.Itimer) []stub.Call {
 	return calls
 }
 
-// PosixTimers plans timer_create(2)'s timers. The kernel numbers a process's
-// timers from 0, so the ids between are made too, and deleted again.
-func PosixTimers(list []*record.PosixTimer) ([]stub.Call, error) {
-	list = append([]*record.PosixTimer(nil), list...)
-	sort.Slice(list, func(i, j int) bool { return list[i].Id < list[j].Id })
-	var create, finish []stub.Call
-	next := int32(0)
+// CheckTimers checks that PosixTimers can make timers. byID: the kernel makes one
+// with an id that it is told, which Linux 6.15 and later do.
+func CheckTimers(list []*record.PosixTimer, byID bool) error {
 	for _, t := range list {
-		if t.Id < next || t.Id >= maxTimerID {
-			return nil, fmt.Errorf("POSIX timer %d: ids above %d can't be restored yet", t.Id, maxTimerID)
-		}
-		for ; next < t.Id; next++ {
-			create = append(create, timerCreate(&record.PosixTimer{Id: next, Clock: unix.CLOCK_MONOTONIC, Notify: 1}))
-			finish = append(finish, stub.Call{What: fmt.Sprintf("timer_delete %d", next), Nr: unix.SYS_TIMER_DELETE, Args: []stub.Arg{stub.I(next)}})
-		}
-		create = append(create, timerCreate(t))
-		next = t.Id + 1
-		if t.ValueNs != 0 {
-			finish = append(finish, timerSettime(t))
+		if t.Id < 0 || !byID && t.Id >= maxCounted {
+			return fmt.Errorf("POSIX timer %d: this kernel numbers timers itself, and only ids below %d can be had by counting; Linux 6.15 makes a timer with any id", t.Id, maxCounted)
 		}
 	}
-	return append(create, finish...), nil
+	return nil
+}
+
+// PosixTimers plans timer_create(2)'s timers, a part of the calls at a time; they
+// begin to run with the last part. A kernel that isn't told the ids (byID) numbers
+// a process's timers from 0 and uses no id twice: those between are made, each
+// deleted before the next is made, for a timer takes one of the signals that its
+// user may have queued (RLIMIT_SIGPENDING).
+func PosixTimers(list []*record.PosixTimer, byID bool) iter.Seq[[]stub.Call] {
+	list = slices.SortedFunc(slices.Values(list), func(a, b *record.PosixTimer) int { return cmp.Compare(a.Id, b.Id) })
+	return func(yield func([]stub.Call) bool) {
+		var calls, settime []stub.Call
+		more := true
+		add := func(c ...stub.Call) {
+			if calls = append(calls, c...); len(calls) >= timersAtATime && more {
+				more, calls = yield(calls), nil
+			}
+		}
+		if byID && len(list) > 0 {
+			add(restoreIDs(1))
+		}
+		next := int32(0)
+		for _, t := range list {
+			for ; more && !byID && next < t.Id; next++ {
+				add(timerCreate(&record.PosixTimer{Id: next, Clock: unix.CLOCK_MONOTONIC, Notify: sigevNone}), timerDelete(next))
+			}
+			add(timerCreate(t))
+			next = t.Id + 1
+			if t.ValueNs != 0 {
+				settime = append(settime, timerSettime(t))
+			}
+		}
+		if byID && len(list) > 0 {
+			add(restoreIDs(0))
+		}
+		if more {
+			yield(append(calls, settime...))
+		}
+	}
+}
+
+const (
+	// maxCounted bounds the ids that are counted up to: seconds.
+	maxCounted = 1 << 20
+	// timersAtATime is how many calls a part of the plan has, at least.
+	timersAtATime = 1024
+
+	prTimerCreateRestoreIDs = 77 // <linux/prctl.h>, 6.15
+	sigevNone               = 1
+)
+
+// restoreIDs has timer_create take the id from where it puts it otherwise, or not.
+func restoreIDs(on int) stub.Call {
+	return prctl("ids of timers", stub.I(prTimerCreateRestoreIDs), stub.I(on))
+}
+
+func timerDelete(id int32) stub.Call {
+	return stub.Call{What: fmt.Sprintf("timer_delete %d", id), Nr: unix.SYS_TIMER_DELETE, Args: []stub.Arg{stub.I(id)}}
 }
 
 // timerCreate builds struct sigevent: value, signo, notify, tid; 64 bytes.
@@ -65,7 +108,7 @@ func timerCreate(t *record.PosixTimer) stub.Call {
 	le.PutUint32(ev[12:], uint32(t.Notify))
 	le.PutUint32(ev[16:], uint32(t.Tid))
 	return stub.Call{What: fmt.Sprintf("timer_create %d", t.Id), Nr: unix.SYS_TIMER_CREATE,
-		Args: []stub.Arg{stub.I(t.Clock), stub.D(ev), stub.D(make([]byte, 4))}}
+		Args: []stub.Arg{stub.I(t.Clock), stub.D(ev), stub.D(le.AppendUint32(nil, uint32(t.Id)))}}
 }
 
 func timerSettime(t *record.PosixTimer) stub.Call {

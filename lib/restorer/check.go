@@ -24,6 +24,7 @@ type self struct {
 	canRaise bool   // CAP_SYS_RESOURCE
 
 	droppable bool // the kernel has MAP_DROPPABLE
+	timerIDs  bool // and PR_TIMER_CREATE_RESTORE_IDS
 }
 
 func readSelf() (self, error) {
@@ -51,6 +52,8 @@ func readSelf() (self, error) {
 		s.droppable = true
 		_ = unix.Munmap(b)
 	}
+	const prTimerCreateRestoreIDs, get = 77, 2 // <linux/prctl.h>, 6.15
+	s.timerIDs = unix.Prctl(prTimerCreateRestoreIDs, get, 0, 0, 0) == nil
 	return s, nil
 }
 

@@ -83,12 +83,15 @@ func (r *Restorer) finishProcesses(p *tracer.Ptrace) error {
 		if err != nil {
 			return err
 		}
-		timers, err := plan.PosixTimers(t.PosixTimers)
-		if err != nil {
+		if _, err := r.arena.Run(p, tracer.TID(t.Pid), append(calls, pending...)); err != nil {
 			return err
 		}
-		calls = append(append(append(calls, pending...), plan.Itimers(t.Itimers)...), timers...)
-		_, err = r.arena.Run(p, tracer.TID(t.Pid), calls)
+		for calls := range plan.PosixTimers(t.PosixTimers, r.own.timerIDs) {
+			if _, err := r.arena.Run(p, tracer.TID(t.Pid), calls); err != nil {
+				return err
+			}
+		}
+		_, err = r.arena.Run(p, tracer.TID(t.Pid), plan.Itimers(t.Itimers))
 		return err
 	})
 }

@@ -12,6 +12,7 @@ import (
 	"floe/lib/record"
 	"floe/lib/stub"
 	"floe/lib/tracer"
+	"floe/lib/verdict"
 )
 
 // frameBytes is the frame room that the address space with the most threads
@@ -31,19 +32,7 @@ func (r *Restorer) frameBytes() int {
 
 // placeArena finds room for the arena that no address space of the image uses.
 func (r *Restorer) placeArena() error {
-	var used []plan.Span
-	for _, vmas := range r.im.Vmas {
-		for _, v := range vmas {
-			used = append(used, plan.Span{Start: v.Start, End: v.End})
-		}
-	}
-	for _, v := range r.im.Vdsos {
-		for _, a := range v.Areas {
-			used = append(used, plan.Span{Start: a.Start, End: a.End})
-		}
-	}
-	size := inject.Size(r.frameBytes())
-	base, err := plan.Hole(used, size)
+	base, err := verdict.Room(r.im, inject.Size(r.frameBytes()))
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,20 @@ func wrote(e *record.EndStage) lease.Wrote {
 	return lease.Wrote{Records: e.Records, Bytes: e.Bytes, CRC32C: e.Crc32C}
 }
 
+// whole checks an input that is all of an image but for this stage's own.
+func (s *run) whole() error {
+	if err := s.unchanged(); err != nil {
+		return err
+	}
+	if s.Check == nil {
+		return nil
+	}
+	if err := s.Check(s.c.Image); err != nil {
+		return fmt.Errorf("this tree could not be restored: %w", err)
+	}
+	return nil
+}
+
 // unchanged compares what has arrived of every stage with what that stage told
 // freeze that it wrote. The stream's own checksums are no proof: a program
 // between two stages may have made them anew.

@@ -85,7 +85,7 @@ func (s *run) atMark(ended bool, more int) error {
 		return s.refused
 	}
 	if s.Last {
-		return s.unchanged()
+		return s.whole()
 	}
 	return s.c.Writer.Flush() // the next stage reads this meanwhile
 }

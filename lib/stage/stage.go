@@ -24,7 +24,8 @@ type Options struct {
 	// Nil: nothing. Tasks that a stage does not keep as they are lack what is long
 	// in them: signal actions, limits, pending signals, timers.
 	Keep  func(*record.Record) bool
-	Index func() *record.Index // with Last
+	Index func() *record.Index     // with Last
+	Check func(*image.Image) error // with Last: of the whole input, before anything is collected
 	Log   *cli.Logger
 }
 

@@ -49,7 +49,8 @@ func writeProgram(path string, b []byte) error {
 	return os.WriteFile(path, b, 0o755)
 }
 
-func compiledC(name string, flags ...string) func(testing.TB, string) {
+// CompiledC builds one of the victims in C into the folder.
+func CompiledC(name string, flags ...string) func(testing.TB, string) {
 	return func(t testing.TB, dir string) {
 		t.Helper()
 		src := filepath.Join(Scratch, name+".c")

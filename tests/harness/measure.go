@@ -24,7 +24,7 @@ var measureOnce sync.Once
 // StartMeasured starts a command and measures its memory.
 func StartMeasured(t testing.TB, stdin io.Reader, stdout io.Writer, name string, args ...string) *Measured {
 	t.Helper()
-	measureOnce.Do(func() { compiledC("measure")(t, Scratch) })
+	measureOnce.Do(func() { CompiledC("measure")(t, Scratch) })
 	f, err := os.CreateTemp(Scratch, "memory-")
 	if err != nil {
 		t.Fatal(err)

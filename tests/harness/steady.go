@@ -12,7 +12,7 @@ import (
 
 // Steady works until it is told to stop, and its maps and descriptors stay as
 // they are meanwhile; see tests/victims/c/steady.c.
-var Steady = &Victim{Name: "steady", Args: []string{"./steady"}, Prepare: compiledC("steady", "-pthread")}
+var Steady = &Victim{Name: "steady", Args: []string{"./steady"}, Prepare: CompiledC("steady", "-pthread")}
 
 // steadyChunk is how many steps of a thread count as one, as in steady.c.
 const steadyChunk, steadyThreads = 2000, 9

@@ -28,8 +28,8 @@ var Victims = []*Victim{
 	{Name: "node", Args: []string{"node", "ticks.js"}, Prepare: source("ticks.js")},
 	{Name: "sqlite3", Args: []string{"sqlite3", "-batch", "t.db", ".read big.sql"}, Prepare: source("big.sql")},
 	{Name: "cc1", Args: []string{"bash", "-c", "echo begin; gcc -O2 -c big.c"}, Prepare: bigSource, Result: digestOf("big.o")},
-	{Name: "processes", Args: []string{"./tree"}, Prepare: compiledC("tree")},
-	{Name: "threads", Args: []string{"./threads"}, Prepare: compiledC("threads", "-pthread")},
+	{Name: "processes", Args: []string{"./tree"}, Prepare: CompiledC("tree")},
+	{Name: "threads", Args: []string{"./threads"}, Prepare: CompiledC("threads", "-pthread")},
 }
 
 // FindVictim finds one by its name.

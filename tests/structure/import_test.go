@@ -16,6 +16,7 @@ var layers = [][]string{
 	{"clocks", "cpu", "image", "inject", "lease", "plan", "vdso"},
 	{"freezer", "stage"},
 	{"fds", "pages", "vmas"},
+	{"verdict"},
 	{"restorer"},
 }
 
