@@ -40,6 +40,41 @@ func needRoot(t testing.TB) {
 	}
 }
 
+// TestSeedDescriptors: a puppet has what it is to inherit, and nothing that this
+// process's caller happened to leave open.
+func TestSeedDescriptors(t *testing.T) {
+	needRoot(t)
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	defer w.Close()
+	for _, n := range []int{40, 251} { // not close-on-exec
+		if err := unix.Dup3(int(r.Fd()), n, 0); err != nil {
+			t.Fatal(err)
+		}
+		defer unix.Close(n)
+	}
+	tr := tracer.New()
+	defer tr.Close()
+	if err := tr.Do(func(p *tracer.Ptrace) error {
+		s, err := NewSeed(p, NewArena(0x20000000, 1<<20), int(w.Fd()))
+		if err != nil {
+			return err
+		}
+		defer s.Close()
+		defer s.Kill(p)
+		list, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", s.TID))
+		if err == nil && (len(list) != 1 || list[0].Name() != "0") {
+			err = fmt.Errorf("its descriptors are %v", list)
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestPuppetBecomesProcessWithThread(t *testing.T) {
 	needRoot(t)
 	tr := tracer.New()

@@ -2,6 +2,7 @@ package inject
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"syscall"
 
@@ -84,7 +85,9 @@ func (s *Seed) init(p *tracer.Ptrace, seedAt uint64, commitFD int) error {
 	if err := s.Arena.install(p, s.TID, seedAt, commitFD); err != nil {
 		return err
 	}
-	_, err := s.Arena.Run(p, s.TID, []stub.Call{{What: "close", Nr: unix.SYS_CLOSE, Args: []stub.Arg{stub.I(commitFD)}}})
+	// With the commit page's go those that this process's own caller left open.
+	_, err := s.Arena.Run(p, s.TID, []stub.Call{{What: "close_range", Nr: unix.SYS_CLOSE_RANGE,
+		Args: []stub.Arg{stub.I(commitFD), stub.I(uint32(math.MaxUint32)), stub.I(0)}}})
 	return err
 }
 
