@@ -11,6 +11,11 @@
 // regular file is read directly; from a pipe the pages of the tree are taken as
 // they come, and never kept.
 //
+// Nothing outside of restore is touched before the image has been verified to its
+// last byte, whether it comes from a file or a pipe: until then restore opens
+// regular files only, those that the tree has mapped or runs. Devices and fifos
+// are opened, locks taken and pipes filled afterwards.
+//
 // The tree is let go whole or not at all: if anything fails, or restore itself
 // is killed, nothing of it is left.
 //

@@ -2,8 +2,9 @@ package plan
 
 import (
 	"encoding/binary"
-	"fmt"
+	"iter"
 	"math"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 
@@ -20,7 +21,7 @@ const Guide = 0
 func Fetch(list []int) []stub.Call {
 	var calls []stub.Call
 	for _, fd := range list {
-		calls = append(calls, getfd(Guide, fd, "pidfd_getfd"))
+		calls = append(calls, getfd(fd, "pidfd_getfd"))
 	}
 	return calls
 }
@@ -30,8 +31,8 @@ func Drop() stub.Call {
 	return stub.Call{What: "close_range", Nr: unix.SYS_CLOSE_RANGE, Args: []stub.Arg{stub.I(Guide + 1), stub.I(uint32(math.MaxUint32)), stub.I(0)}}
 }
 
-func getfd(guide int32, fd int, what string) stub.Call {
-	return stub.Call{What: what, Nr: unix.SYS_PIDFD_GETFD, Args: []stub.Arg{stub.I(guide), stub.I(fd), stub.I(0)}}
+func getfd(fd int, what string) stub.Call {
+	return stub.Call{What: what, Nr: unix.SYS_PIDFD_GETFD, Args: []stub.Arg{stub.I(Guide), stub.I(fd), stub.I(0)}}
 }
 
 // Descriptors plans a descriptor table, in a puppet that has nothing but the
@@ -40,44 +41,54 @@ func getfd(guide int32, fd int, what string) stub.Call {
 //
 // The kernel gives a fetched descriptor the lowest free number, which is known
 // here: the table has only the slots before, and the Guide, out of the way.
-func Descriptors(slots []*record.Fd, open func(openID uint64) (int, error)) ([]stub.Call, error) {
-	guide := hole(slots)
-	var calls []stub.Call
-	if guide != Guide {
-		calls = append(calls, dup(Guide, guide, 0, "the way to restore's descriptors"), closeFD(Guide))
-	}
-	placed := map[uint64]int32{} // by open_id
-	free, taken := int32(0), 0   // the lowest free number; slots[:taken] lie below it
-	for i, s := range slots {
-		flags := 0
-		if s.Cloexec {
-			flags = unix.O_CLOEXEC
+func Descriptors(slots []*record.Fd, open func(openID uint64) int) iter.Seq[stub.Call] {
+	return func(yield func(stub.Call) bool) {
+		guide := hole(slots)
+		if guide != Guide && !each(yield, dup(Guide, guide, 0), closeFD(Guide)) {
+			return
 		}
-		if at, ok := placed[s.OpenId]; ok {
-			calls = append(calls, dup(at, s.Fd, flags, "fd"))
-			continue
-		}
-		own, err := open(s.OpenId)
-		if err != nil {
-			return nil, fmt.Errorf("fd %d: %w", s.Fd, err)
-		}
-		for free == guide || taken < i && slots[taken].Fd == free {
-			if free != guide {
-				taken++
+		placed := map[uint64]int32{} // by open_id
+		free, taken := int32(0), 0   // the lowest free number; slots[:taken] lie below it
+		for i, s := range slots {
+			flags := 0
+			if s.Cloexec {
+				flags = unix.O_CLOEXEC
 			}
-			free++
+			if at, ok := placed[s.OpenId]; ok {
+				if !yield(dup(at, s.Fd, flags)) {
+					return
+				}
+				continue
+			}
+			for free == guide || taken < i && slots[taken].Fd == free {
+				if free != guide {
+					taken++
+				}
+				free++
+			}
+			placed[s.OpenId] = s.Fd
+			if !yield(stub.Call{What: "pidfd_getfd of fd", Of: number(s.Fd), Nr: unix.SYS_PIDFD_GETFD,
+				Args: []stub.Arg{stub.I(guide), stub.I(open(s.OpenId)), stub.I(0)}}) {
+				return
+			}
+			switch {
+			case free != s.Fd && !each(yield, dup(free, s.Fd, flags), closeFD(free)):
+				return
+			case free == s.Fd && !s.Cloexec && !yield(keepOnExec(s.Fd)):
+				return
+			}
 		}
-		calls = append(calls, getfd(guide, own, fmt.Sprintf("pidfd_getfd of fd %d", s.Fd)))
-		switch {
-		case free != s.Fd:
-			calls = append(calls, dup(free, s.Fd, flags, "fd"), closeFD(free))
-		case !s.Cloexec:
-			calls = append(calls, stub.Call{What: fmt.Sprintf("F_SETFD of fd %d", s.Fd), Nr: unix.SYS_FCNTL,
-				Args: []stub.Arg{stub.I(s.Fd), stub.I(unix.F_SETFD), stub.I(0)}})
-		}
-		placed[s.OpenId] = s.Fd
+		yield(closeFD(guide))
 	}
-	return append(calls, closeFD(guide)), nil
+}
+
+func each(yield func(stub.Call) bool, calls ...stub.Call) bool {
+	for _, c := range calls {
+		if !yield(c) {
+			return false
+		}
+	}
+	return true
 }
 
 // hole is the lowest number that none of slots has; they are in order.
@@ -92,12 +103,21 @@ func hole(slots []*record.Fd) int32 {
 	return n
 }
 
-func dup(from, to int32, flags int, what string) stub.Call {
-	return stub.Call{What: fmt.Sprintf("dup3 of %s %d", what, to), Nr: unix.SYS_DUP3, Args: []stub.Arg{stub.I(from), stub.I(to), stub.I(flags)}}
+// number is a descriptor in the words of an error.
+type number int32
+
+func (n number) String() string { return strconv.Itoa(int(n)) }
+
+func dup(from, to int32, flags int) stub.Call {
+	return stub.Call{What: "dup3 to fd", Of: number(to), Nr: unix.SYS_DUP3, Args: []stub.Arg{stub.I(from), stub.I(to), stub.I(flags)}}
 }
 
 func closeFD(fd int32) stub.Call {
-	return stub.Call{What: fmt.Sprintf("close of %d", fd), Nr: unix.SYS_CLOSE, Args: []stub.Arg{stub.I(fd)}}
+	return stub.Call{What: "close of fd", Of: number(fd), Nr: unix.SYS_CLOSE, Args: []stub.Arg{stub.I(fd)}}
+}
+
+func keepOnExec(fd int32) stub.Call {
+	return stub.Call{What: "F_SETFD of fd", Of: number(fd), Nr: unix.SYS_FCNTL, Args: []stub.Arg{stub.I(fd), stub.I(unix.F_SETFD), stub.I(0)}}
 }
 
 // Watch is one file that an epoll watches, by descriptor numbers of a task.
@@ -108,18 +128,18 @@ type Watch struct {
 }
 
 // Watches plans the filling of epolls, in a task that has the descriptors.
-func Watches(list []Watch) []stub.Call {
-	var calls []stub.Call
-	for _, w := range list {
-		ev := make([]byte, 12) // struct epoll_event, packed
-		binary.LittleEndian.PutUint32(ev, w.Events)
-		binary.LittleEndian.PutUint64(ev[4:], w.Data)
-		calls = append(calls, stub.Call{
-			What: fmt.Sprintf("epoll_ctl of fd %d in epoll %d", w.FD, w.Epoll), Nr: unix.SYS_EPOLL_CTL,
-			Args: []stub.Arg{stub.I(w.Epoll), stub.I(unix.EPOLL_CTL_ADD), stub.I(w.FD), stub.D(ev)},
-		})
+func Watches(list []Watch) iter.Seq[stub.Call] {
+	return func(yield func(stub.Call) bool) {
+		for _, w := range list {
+			ev := make([]byte, 12) // struct epoll_event, packed
+			binary.LittleEndian.PutUint32(ev, w.Events)
+			binary.LittleEndian.PutUint64(ev[4:], w.Data)
+			if !yield(stub.Call{What: "epoll_ctl of fd", Of: number(w.FD), Nr: unix.SYS_EPOLL_CTL,
+				Args: []stub.Arg{stub.I(w.Epoll), stub.I(unix.EPOLL_CTL_ADD), stub.I(w.FD), stub.D(ev)}}) {
+				return
+			}
+		}
 	}
-	return calls
 }
 
 // Lock is a record lock, fcntl(2), by descriptor number of a task.
@@ -131,17 +151,19 @@ type Lock struct {
 
 // Locks plans the taking of record locks. They belong to the descriptor table
 // that takes them.
-func Locks(list []Lock) []stub.Call {
-	var calls []stub.Call
-	for _, l := range list {
-		b := make([]byte, 32) // struct flock, whence SEEK_SET
-		binary.LittleEndian.PutUint16(b, uint16(l.Type))
-		binary.LittleEndian.PutUint64(b[8:], uint64(l.Start))
-		binary.LittleEndian.PutUint64(b[16:], uint64(l.Len))
-		calls = append(calls, stub.Call{What: fmt.Sprintf("lock of fd %d", l.FD), Nr: unix.SYS_FCNTL,
-			Args: []stub.Arg{stub.I(l.FD), stub.I(unix.F_SETLK), stub.D(b)}})
+func Locks(list []Lock) iter.Seq[stub.Call] {
+	return func(yield func(stub.Call) bool) {
+		for _, l := range list {
+			b := make([]byte, 32) // struct flock, whence SEEK_SET
+			binary.LittleEndian.PutUint16(b, uint16(l.Type))
+			binary.LittleEndian.PutUint64(b[8:], uint64(l.Start))
+			binary.LittleEndian.PutUint64(b[16:], uint64(l.Len))
+			if !yield(stub.Call{What: "lock of fd", Of: number(l.FD), Nr: unix.SYS_FCNTL,
+				Args: []stub.Arg{stub.I(l.FD), stub.I(unix.F_SETLK), stub.D(b)}}) {
+				return
+			}
+		}
 	}
-	return calls
 }
 
 // Directories plans a task's root, working directory and umask, in a puppet
@@ -151,7 +173,7 @@ func Directories(cwd, root int, umask uint32) []stub.Call {
 	enter := func(fd int, what string) []stub.Call {
 		const at = Guide + 1
 		return []stub.Call{
-			getfd(Guide, fd, "pidfd_getfd of its "+what),
+			getfd(fd, "pidfd_getfd of its "+what),
 			{What: "fchdir to its " + what, Nr: unix.SYS_FCHDIR, Args: []stub.Arg{stub.I(at)}},
 			closeFD(at),
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -26,7 +27,7 @@ const guideObject = -1
 func (p puppetTable) run(calls []stub.Call) error {
 	for _, c := range calls {
 		if err := p.call(c); err != nil {
-			return fmt.Errorf("%s: %w", c.What, err)
+			return fmt.Errorf("%s: %w", c.Name(), err)
 		}
 	}
 	return nil
@@ -72,7 +73,7 @@ func (p puppetTable) call(c stub.Call) error {
 // the kernel's rules.
 func TestDescriptors(t *testing.T) {
 	const firstOwn = 1000
-	open := func(id uint64) (int, error) { return firstOwn + int(id), nil }
+	open := func(id uint64) int { return firstOwn + int(id) }
 	for seed := range uint64(2000) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		want := puppetTable{}
@@ -85,12 +86,8 @@ func TestDescriptors(t *testing.T) {
 			slots = append(slots, s)
 			want[int(fd)] = tableEntry{firstOwn + int(s.OpenId), s.Cloexec}
 		}
-		calls, err := Descriptors(slots, open)
-		if err != nil {
-			t.Fatal(err)
-		}
 		got := puppetTable{Guide: {guideObject, true}}
-		if err := got.run(calls); err != nil {
+		if err := got.run(slices.Collect(Descriptors(slots, open))); err != nil {
 			t.Fatalf("seed %d, %d slots: %v", seed, len(slots), err)
 		}
 		if !maps.Equal(got, want) {

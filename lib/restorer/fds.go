@@ -204,12 +204,12 @@ func sameAsOwnRoot(fd int) (bool, error) {
 	return a.Dev == b.Dev && a.Ino == b.Ino, nil
 }
 
-// open is the descriptor of an open file description.
-func (h *held) open(id uint64) (int, error) {
+// open is the descriptor of an open file description; -1 when there is none.
+func (h *held) open(id uint64) int {
 	if fd, ok := h.set.FD(id); ok {
-		return fd, nil
+		return fd
 	}
-	return 0, fmt.Errorf("open file %d is not in the image", id)
+	return -1
 }
 
 func (h *held) close() {

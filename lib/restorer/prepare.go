@@ -62,16 +62,10 @@ func (r *Restorer) giveDescriptors(p *tracer.Ptrace) error {
 		if !r.shares.OwnsFiles(t) {
 			return nil
 		}
-		calls, err := plan.Descriptors(r.im.Fds[t.FilesId], r.held.open)
-		if err != nil {
-			return err
-		}
-		calls = append(calls, plan.Watches(watches[t.FilesId])...)
-		// After all closing: a close of any descriptor of a file drops the
+		// Locks after all closing: a close of any descriptor of a file drops the
 		// locks on it.
-		calls = append(calls, plan.Locks(locks[t.FilesId])...)
-		_, err = r.arena.Run(p, tracer.TID(t.Pid), calls)
-		return err
+		return r.arena.RunSeq(p, tracer.TID(t.Pid), plan.Descriptors(r.im.Fds[t.FilesId], r.held.open),
+			plan.Watches(watches[t.FilesId]), plan.Locks(locks[t.FilesId]))
 	})
 }
 
