@@ -3,6 +3,7 @@
 // # Synopsis
 //
 //	restore [-d] [--pidfile FILE] [--force-files] [--vdso MODE] [--clocks HOW] [IMAGE]
+//	restore --check [--force-files] [--vdso MODE] [--clocks HOW] [IMAGE]
 //
 // # Description
 //
@@ -42,11 +43,20 @@
 //
 //	unshare --pid --fork --mount-proc restore IMAGE
 //
+// With --check restore makes nothing. It reads the whole image, verifies it, and
+// looks whether this machine and this user could restore it: ids of processes,
+// sessions and groups, files, the processor, the vDSO and what else the kernel
+// must have, clocks, limits, capabilities. Every reason why not is a line on
+// standard output. No process is made, and no device, fifo or socket is opened.
+// restore does the same before it makes the first process, and stops at the
+// first reason.
+//
 // # Exit status
 //
 //	the root task's, or 128+n when signal n ended it
 //	with -d: 0 the tree runs
-//	1  it could not be restored; nothing is left of it
+//	with --check: 0 it can be restored here
+//	1  it could not be restored; nothing is left of it (--check: it could not be)
 //	2  usage
 //	3  the image is damaged, incomplete, or not an image
 //
@@ -54,6 +64,7 @@
 //
 //	restore < img
 //	restore -d --pidfile /run/job.pid img
+//	restore --check img
 //	freeze --then kill 1234 -- sh -c 'vmadump | vdsoprobe | fddump | pagedump | ssh host restore -d'
 package main
 
@@ -70,6 +81,7 @@ var manual string
 
 type flags struct {
 	Detach     bool   `short:"d" help:"Leave the tree running and exit."`
+	Check      bool   `help:"Restore nothing; list what would keep the image from being restored here."`
 	Pidfile    string `placeholder:"FILE" help:"Write the root task's pid to FILE once the tree runs."`
 	ForceFiles bool   `help:"Open files that have changed since the checkpoint, instead of refusing."`
 	VDSO       string `name:"vdso" enum:"auto,inplace,proxy" default:"auto" placeholder:"MODE" help:"How processes get their vDSO: auto, inplace, or proxy."`
@@ -88,6 +100,10 @@ func main() {
 			}
 			in = file
 		}
-		return run(ctx, in, log, options{Detach: f.Detach, Pidfile: f.Pidfile, ForceFiles: f.ForceFiles, VDSO: f.VDSO, HostClocks: f.Clocks == "host"})
+		opt := options{Detach: f.Detach, Pidfile: f.Pidfile, ForceFiles: f.ForceFiles, VDSO: f.VDSO, HostClocks: f.Clocks == "host"}
+		if f.Check {
+			return check(ctx, in, os.Stdout, log, opt)
+		}
+		return run(ctx, in, log, opt)
 	})
 }

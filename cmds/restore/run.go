@@ -24,6 +24,13 @@ type options struct {
 	HostClocks bool
 }
 
+func (opt options) restorer(in *os.File, log *cli.Logger) restorer.Options {
+	return restorer.Options{
+		ForceFiles: opt.ForceFiles, VDSO: restorer.VDSOMode(opt.VDSO), HostClocks: opt.HostClocks, StdinIsImage: in.Fd() == 0,
+		Warnf: log.Warnf, Verbosef: log.Verbosef,
+	}
+}
+
 // run reads an image from in, brings its tree back and, unless opt.Detach,
 // stays with it until its root ends.
 func run(ctx context.Context, in *os.File, log *cli.Logger, opt options) error {
@@ -39,13 +46,10 @@ func run(ctx context.Context, in *os.File, log *cli.Logger, opt options) error {
 		}
 		defer fg.close()
 	}
-	ropt := restorer.Options{
-		ForceFiles: opt.ForceFiles, VDSO: restorer.VDSOMode(opt.VDSO), HostClocks: opt.HostClocks, StdinIsImage: in.Fd() == 0,
-		Warnf: log.Warnf, Verbosef: log.Verbosef,
-	}
+	ropt := opt.restorer(in, log)
 	progress := log.Progress("restore", src.size())
 	err = restorer.Restore(ctx, src.im, ropt, func(ctx context.Context, target, shmem func(uint64) (int, bool)) ([]pages.Guard, error) {
-		return src.load(ctx, target, shmem, progress.Add)
+		return src.load(ctx, pages.LoadOptions{Target: target, Shared: shmem, Progress: progress.Add})
 	})
 	progress.Done()
 	if err != nil {
@@ -123,7 +127,7 @@ func (s *source) size() int64 {
 }
 
 // load brings the contents of all pages in, and verifies the image to its end.
-func (s *source) load(ctx context.Context, target, shmem func(uint64) (int, bool), progress func(int)) ([]pages.Guard, error) {
+func (s *source) load(ctx context.Context, opt pages.LoadOptions) ([]pages.Guard, error) {
 	if s.first == nil {
 		return nil, badInput(s.im.Validate())
 	}
@@ -131,7 +135,6 @@ func (s *source) load(ctx context.Context, target, shmem func(uint64) (int, bool
 	for id, vmas := range s.im.Vmas {
 		layout.Add(id, vmas)
 	}
-	opt := pages.LoadOptions{Target: target, Shared: shmem, Progress: progress}
 	var guards []pages.Guard
 	var err error
 	if s.size() > 0 {

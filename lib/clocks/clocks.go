@@ -70,6 +70,12 @@ func WriteOffsets(pid int, o Offsets) error {
 	return nil
 }
 
+// Namespaces tells whether the kernel has time namespaces.
+func Namespaces() bool {
+	_, err := os.Stat("/proc/self/timens_offsets")
+	return err == nil
+}
+
 // Own is what this process's clocks differ by from the boot's.
 func Own() (Offsets, error) { return ReadOffsets("self") }
 

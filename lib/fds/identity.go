@@ -33,47 +33,6 @@ func OpenMapped(im *image.Image, fileID uint64, writable bool, opt OpenOptions) 
 	return OpenFile(im, fileID, flags, opt)
 }
 
-// CheckFiles looks for the files that the tree has open, and for its
-// directories, without opening any of them: an error names the first that is
-// gone, or another one now.
-func CheckFiles(im *image.Image, opt OpenOptions) error {
-	const look = unix.O_PATH | unix.O_NOFOLLOW
-	same := sameBoot(im)
-	seen := map[uint64]bool{}
-	check := func(id uint64, mapped bool) error {
-		if seen[id] {
-			return nil
-		}
-		seen[id] = true
-		fd, err := openChecked(im.File(id), look, checks{sameBoot: same, mapped: mapped, force: opt.ForceFiles})
-		if err == nil {
-			unix.Close(fd)
-		}
-		return err
-	}
-	for _, fs := range im.Fs {
-		for _, id := range []uint64{fs.CwdFile, fs.RootFile} {
-			if err := check(id, true); err != nil {
-				return fmt.Errorf("directory: %w", err)
-			}
-		}
-	}
-	for _, id := range im.OpenOrder {
-		o := im.OpenFile(id)
-		file := im.Pipes[o.GetPipe().GetPipeId()].GetFifoFile()
-		if p := o.GetPath(); p != nil {
-			file = p.FileId
-		}
-		if file == 0 {
-			continue
-		}
-		if err := check(file, false); err != nil {
-			return about(im, id, err)
-		}
-	}
-	return nil
-}
-
 // OpenFile opens a file of the image with flags, close-on-exec: a mapped file,
 // an executable, a directory. It must be the file that it was: on the same boot
 // the same inode of the same size; elsewhere of the same size and, unless it

@@ -29,6 +29,8 @@ type LoadOptions struct {
 	// called by several goroutines at once.
 	Progress func(bytes int)
 	Workers  int // 0: one a processor, MaxWorkers at most
+	// Discard has contents read and verified only: Target and Shared are not asked.
+	Discard bool
 }
 
 // Guard is a guard region that the task has to install itself, with
@@ -160,6 +162,9 @@ type placer struct {
 func (w *placer) place(j job) error {
 	w.runs = runsOf(j.pages, w.runs)
 	if j.pages.Encoding == record.Pages_ZERO {
+		if w.Discard {
+			return nil
+		}
 		return w.zero(j.pages)
 	}
 	b, err := w.payload(j)
@@ -171,8 +176,10 @@ func (w *placer) place(j job) error {
 			return err
 		}
 	}
-	if err := w.write(j.pages, w.runs, b); err != nil {
-		return err
+	if !w.Discard {
+		if err := w.write(j.pages, w.runs, b); err != nil {
+			return err
+		}
 	}
 	if w.Progress != nil {
 		w.Progress(len(b))

@@ -8,7 +8,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"floe/lib/clocks"
-	"floe/lib/fds"
 	"floe/lib/image"
 	"floe/lib/inject"
 	"floe/lib/pages"
@@ -60,13 +59,7 @@ type Restorer struct {
 // is ready for contents. The tree's root is a child of this process.
 func Restore(ctx context.Context, im *image.Image, opt Options, load LoadPages) error {
 	r := &Restorer{im: im, opt: opt, mms: map[uint64]*plan.AddressSpace{}, finals: map[int32]*inject.Final{}}
-	if err := r.check(); err != nil {
-		return err
-	}
-	if err := r.planClocks(); err != nil {
-		return err
-	}
-	if err := fds.CheckFiles(im, r.openOptions()); err != nil {
+	if err := r.check(ctx, func(err error) error { return err }); err != nil {
 		return err
 	}
 	defer func() { r.mapped.close(); r.held.close() }()

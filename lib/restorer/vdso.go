@@ -29,28 +29,6 @@ type kernelVDSO struct {
 	release string
 }
 
-// checkVDSOs finds out how each address space gets its vDSO.
-func (r *Restorer) checkVDSOs() error {
-	r.vdsos = map[uint64]*imageVDSO{}
-	here, err := vdso.Here()
-	if err != nil {
-		return fmt.Errorf("this kernel's vDSO: %w", err)
-	}
-	var u unix.Utsname
-	if err := unix.Uname(&u); err != nil {
-		return err
-	}
-	r.kernel = kernelVDSO{VDSO: here, release: unix.ByteSliceToString(u.Release[:])}
-	for id, rec := range r.im.Vdsos {
-		v, err := r.checkVDSO(rec)
-		if err != nil {
-			return err
-		}
-		r.vdsos[id] = v
-	}
-	return nil
-}
-
 // imageVDSO is what one address space had, and what is to be done with it.
 type imageVDSO struct {
 	vdso.VDSO

@@ -24,10 +24,13 @@ func Damaged(r *rand.Rand, stream []byte) ([]byte, string, error) {
 	return b, what, err
 }
 
+const pageSize = 4096
+
 // framed is a record and its payload.
 type framed struct {
 	rec     *record.Record
 	payload []byte
+	offset  int64
 }
 
 func frames(stream []byte) ([]framed, error) {
@@ -47,7 +50,7 @@ func frames(stream []byte) ([]framed, error) {
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, framed{f.Record, bytes.Clone(payload)})
+		list = append(list, framed{f.Record, bytes.Clone(payload), f.Offset})
 		if f.Record.GetMark() != nil {
 			return list, nil
 		}
@@ -58,6 +61,7 @@ func frames(stream []byte) ([]framed, error) {
 func written(list []framed) ([]byte, error) {
 	var out bytes.Buffer
 	w := record.NewWriter(&out)
+	moved := map[uint64]uint64{} // where records of pages stand now
 	for _, f := range list {
 		var err error
 		f.rec.Pad = nil
@@ -66,7 +70,13 @@ func written(list []framed) ([]byte, error) {
 			err = w.EndStage(x.EndStage.Stage, x.EndStage.ToolVersion)
 		case *record.Record_Mark:
 			err = w.Mark()
+		case *record.Record_Pages:
+			moved[uint64(f.offset)] = uint64(w.Offset())
+			err = w.AddAligned(f.rec, f.payload, pageSize)
 		case *record.Record_Index:
+			for _, b := range x.Index.Blocks {
+				b.Offset = moved[b.Offset]
+			}
 			err = w.End(x.Index)
 		case *record.Record_End:
 		default:
@@ -85,7 +95,7 @@ func damage(r *rand.Rand, list []framed) ([]framed, string) {
 	var own []int // records that a stage has written for what they say
 	for i, f := range list {
 		switch f.rec.Body.(type) {
-		case *record.Record_Mark, *record.Record_EndStage, *record.Record_Index, *record.Record_End:
+		case *record.Record_Mark, *record.Record_EndStage, *record.Record_Pages, *record.Record_Index, *record.Record_End:
 		default:
 			own = append(own, i)
 		}

@@ -1,0 +1,188 @@
+package restorer
+
+import (
+	"fmt"
+	"os"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"floe/lib/plan"
+	"floe/lib/record"
+)
+
+// capabilityNames are those that restore may need.
+var capabilityNames = map[int]string{
+	unix.CAP_SETGID: "CAP_SETGID", unix.CAP_SETUID: "CAP_SETUID", unix.CAP_SETPCAP: "CAP_SETPCAP",
+	unix.CAP_SYS_CHROOT: "CAP_SYS_CHROOT", unix.CAP_SYS_NICE: "CAP_SYS_NICE", unix.CAP_CHOWN: "CAP_CHOWN",
+}
+
+// checkCapabilities looks whether this process may do all that has to be done,
+// and has what the tree's tasks are to have.
+func (r *Restorer) checkCapabilities(report reasons) error {
+	if !r.own.has(unix.CAP_SYS_ADMIN) && !r.own.has(unix.CAP_CHECKPOINT_RESTORE) {
+		if err := report(fmt.Errorf("processes with wanted ids need CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE: run restore as root")); err != nil {
+			return err
+		}
+	}
+	needs := map[int]string{unix.CAP_SETGID: "groups of the tree's tasks", unix.CAP_SETPCAP: "capabilities of the tree's tasks"}
+	for _, t := range r.im.Tasks {
+		if t.State == record.Task_ZOMBIE {
+			continue
+		}
+		for _, tid := range t.Tids {
+			th := r.im.Thread(tid)
+			r.needs(th, needs)
+			if err := r.checkCreds(th); err != nil {
+				if err := report(taskErr(t, err)); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	for _, c := range []int{unix.CAP_SETGID, unix.CAP_SETUID, unix.CAP_SETPCAP, unix.CAP_SYS_NICE} {
+		if what := needs[c]; what != "" && !r.own.has(c) {
+			if err := report(fmt.Errorf("%s need %s, which restore has not", what, capabilityNames[c])); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// checkCreds looks whether a thread's capabilities are to be had.
+func (r *Restorer) checkCreds(th *record.Thread) error {
+	if _, err := plan.Credentials(th.Creds, r.own.bounding); err != nil {
+		return fmt.Errorf("thread %d: %w", th.Tid, err)
+	}
+	if missing := th.Creds.CapPermitted &^ r.own.permitted; missing != 0 {
+		return fmt.Errorf("thread %d: it has capabilities %#x, which restore itself has not; run restore with them", th.Tid, missing)
+	}
+	return nil
+}
+
+// needs notes the capabilities that restoring a thread takes.
+func (r *Restorer) needs(th *record.Thread, needs map[int]string) {
+	c, uid := th.Creds, uint32(os.Getuid())
+	for _, id := range []uint32{c.Ruid, c.Euid, c.Suid, c.Fsuid} {
+		if id != uid {
+			needs[unix.CAP_SETUID] = "users of the tree's tasks"
+		}
+	}
+	const fifo, rr, deadline = 1, 2, 6 // SCHED_*
+	s := th.GetSched()
+	limit := func(resource int) uint64 { return r.own.limits[resource].Cur }
+	switch p := s.GetPolicy(); {
+	case p == fifo || p == rr:
+		if uint64(s.Priority) > limit(unix.RLIMIT_RTPRIO) {
+			needs[unix.CAP_SYS_NICE] = "real-time priorities"
+		}
+	case p == deadline:
+		needs[unix.CAP_SYS_NICE] = "deadlines"
+	case s != nil && s.Nice < ownNice() && uint64(20-s.Nice) > limit(unix.RLIMIT_NICE):
+		needs[unix.CAP_SYS_NICE] = "nice values that are lower than restore's own"
+	}
+}
+
+func ownNice() int32 {
+	n, err := unix.Getpriority(unix.PRIO_PROCESS, 0)
+	if err != nil {
+		return 0
+	}
+	return int32(20 - n) // the system call gives 40 to 1
+}
+
+// checkLimits looks whether the tasks' limits can be set, and whether this
+// process's own leave room for them.
+func (r *Restorer) checkLimits(report reasons) error {
+	most, err := setting("fs.nr_open")
+	if err != nil {
+		return err
+	}
+	low := int32(0)
+	for _, t := range r.im.Tasks {
+		if t.State == record.Task_ZOMBIE {
+			continue
+		}
+		low = min(low, t.OomScoreAdj)
+		if err := report.all(r.limitsOf(t, most)); err != nil {
+			return err
+		}
+	}
+	if low < 0 && !r.own.canRaise && !ownOOMScore(low) {
+		if err := report(fmt.Errorf("oom_score_adj %d is lower than restore's own can be without CAP_SYS_RESOURCE", low)); err != nil {
+			return err
+		}
+	}
+	const spare = 64 // what restore has open besides
+	if n, limit := uint64(len(r.im.OpenOrder))+spare, r.own.limits[unix.RLIMIT_NOFILE].Max; n > limit {
+		return report(fmt.Errorf("restore needs %d open files; limit is %d (ulimit -Hn)", n, limit))
+	}
+	return nil
+}
+
+// limitsOf is what can't be set of a task's limits, and what is above restore's.
+func (r *Restorer) limitsOf(t *record.Task, nrOpen uint64) (list []error) {
+	if _, err := plan.Limits(t.Limits, r.own.limits, r.own.canRaise); err != nil {
+		list = append(list, taskErr(t, err))
+	}
+	if n := t.Limits[unix.RLIMIT_NOFILE].Max; n > nrOpen {
+		list = append(list, taskErr(t, fmt.Errorf("its hard limit of open files is %d; this kernel's limit is %d (fs.nr_open)", n, nrOpen)))
+	}
+	slots := r.im.Fds[t.FilesId]
+	if n := len(slots); n > 0 && r.shares.OwnsFiles(t) {
+		if top, limit := uint64(slots[n-1].Fd), r.own.limits[unix.RLIMIT_NOFILE].Max; top >= limit {
+			list = append(list, taskErr(t, fmt.Errorf("it has descriptor %d; restore's own limit of open files is %d (ulimit -Hn)", top, limit)))
+		}
+	}
+	return list
+}
+
+// arenaMaps is the most mappings that restore has in a process besides its own.
+const arenaMaps = 8
+
+// checkSpaces looks whether the address spaces are within this system's bounds.
+func (r *Restorer) checkSpaces(report reasons) error {
+	most, err := setting("vm.max_map_count")
+	if err != nil {
+		return err
+	}
+	for _, t := range r.im.Tasks {
+		if t.State == record.Task_ZOMBIE || !r.shares.OwnsMM(t) {
+			continue
+		}
+		var locked uint64
+		for _, v := range r.im.Vmas[t.MmId] {
+			if slices.Contains(v.Flags, "lo") {
+				locked += v.End - v.Start
+			}
+		}
+		if n := uint64(len(r.im.Vmas[t.MmId])); n+arenaMaps > most {
+			if err := report(taskErr(t, fmt.Errorf("it has %d mappings, and restore needs %d more; limit is %d (vm.max_map_count)", n, arenaMaps, most))); err != nil {
+				return err
+			}
+		}
+		if limit := r.own.limits[unix.RLIMIT_MEMLOCK].Cur; locked > limit && !r.own.has(unix.CAP_IPC_LOCK) {
+			if err := report(taskErr(t, fmt.Errorf("it has %d bytes locked; restore's own limit is %d (ulimit -l) without CAP_IPC_LOCK", locked, limit))); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// checkPipes looks whether pipes can be as large as they were.
+func (r *Restorer) checkPipes(report reasons) error {
+	most, err := setting("fs.pipe-max-size")
+	if err != nil || r.own.has(unix.CAP_SYS_RESOURCE) {
+		return err
+	}
+	for id, p := range r.im.Pipes {
+		if uint64(p.Capacity) > most {
+			if err := report(fmt.Errorf("pipe %d: its size is %d; limit is %d (fs.pipe-max-size) without CAP_SYS_RESOURCE", id, p.Capacity, most)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
