@@ -20,11 +20,13 @@ type command struct {
 	ended chan error
 }
 
-// startCommand starts it; its end cancels ctx with lease.ErrCommandEnded.
-func startCommand(args []string, cancel context.CancelCauseFunc) (*command, error) {
+// startCommand starts it; its end cancels ctx with lease.ErrCommandEnded. This
+// program ignores signals that the command is not to ignore.
+func startCommand(args []string, ignored []os.Signal, cancel context.CancelCauseFunc) (*command, error) {
 	// A signal that is ignored would be in the command too, and a shell can't
 	// undo that; one that is caught is not.
-	signal.Notify(make(chan os.Signal, 1), unix.SIGPIPE)
+	signal.Notify(make(chan os.Signal, 1), append(ignored, unix.SIGPIPE)...)
+	defer signal.Ignore(ignored...)
 	r, w, err := os.Pipe()
 	if err != nil {
 		return nil, err
@@ -65,6 +67,6 @@ func (c *command) finish(interrupt bool) int {
 	if interrupt {
 		_ = c.cmd.Process.Signal(unix.SIGTERM)
 	}
-	<-c.ended
+	c.ended <- <-c.ended
 	return c.cmd.ProcessState.ExitCode()
 }

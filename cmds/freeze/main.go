@@ -23,7 +23,18 @@
 // command's standard input, and its exit status tells whether the image
 // arrived. That is for images that leave the machine.
 //
-// A tree that can't be frozen within --timeout (10s) is let go.
+// A tree is not held for ever: one that can't be frozen within --timeout (10s) is
+// let go, and so is one of which nothing has moved for so long, because a stage
+// or a program between two stages is stopped, hangs, or waits for a reader that
+// does not read. What goes on, however slowly, has all the time that it needs: a
+// stage tells of every byte and record. Ctrl-Z does not stop freeze, and SIGSTOP
+// for no longer than --timeout. Of one thing only freeze can't see how it goes: a
+// disk that takes longer than --timeout for a single request.
+//
+// With a COMMAND and kill or stop the tree is held until the command ends, even
+// if that hangs once it has read the whole image: the tree may already run where
+// the image went. A signal to freeze ends the wait, and the tree runs on. thaw
+// does not wait for the command.
 //
 // # Exit status
 //
@@ -53,7 +64,7 @@ var manual string
 
 type flags struct {
 	Then    string        `enum:"thaw,kill,stop" default:"thaw" help:"What to do with the tree once its image is complete: thaw, kill or stop it."`
-	Timeout time.Duration `default:"10s" help:"How long freezing may take, and how long nobody may work on a frozen tree."`
+	Timeout time.Duration `default:"10s" help:"How long freezing may take, and for how long nothing may move while a tree is frozen."`
 	PID     int           `arg:"" name:"pid" help:"The root of the tree."`
 	Command []string      `arg:"" optional:"" passthrough:"" help:"A command that runs the stages."`
 }

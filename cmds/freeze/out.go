@@ -22,6 +22,8 @@ type outlet struct {
 	stop  func() bool
 }
 
+var errStalled = errors.New("nobody has read the stream")
+
 func newOutlet(ctx context.Context, f *os.File, stall time.Duration) (*outlet, error) {
 	st, err := f.Stat()
 	if err != nil {
@@ -71,7 +73,7 @@ func (o *outlet) await() error {
 		case err != nil:
 			return fmt.Errorf("poll: %w", err)
 		case n == 0:
-			return fmt.Errorf("nobody has read the stream for %s", o.stall)
+			return fmt.Errorf("%w for %s", errStalled, o.stall)
 		case fds[0].Revents&unix.POLLERR != 0:
 			return unix.EPIPE
 		case fds[0].Revents != 0:

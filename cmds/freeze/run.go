@@ -32,8 +32,9 @@ type frozen struct {
 	server  *lease.Server
 	tracer  *tracer.Tracer
 	tree    *freezer.Tree
-	out     *os.File // where the stream goes
-	command *command // nil: the shell runs the stages
+	ignored []os.Signal // that the command is not to ignore
+	out     *os.File    // where the stream goes
+	command *command    // nil: the shell runs the stages
 }
 
 // errInterrupted says that a signal ended the work.
@@ -56,9 +57,12 @@ func run(ctx context.Context, out *os.File, log *cli.Logger, opt options) error 
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	onSignal(cancel)
-	f := &frozen{options: opt, log: log, out: out, tracer: tracer.New()}
+	ignored, err := stayAwake(opt.Timeout)
+	if err != nil {
+		return err
+	}
+	f := &frozen{options: opt, log: log, out: out, ignored: ignored, tracer: tracer.New()}
 	defer f.tracer.Close()
-	var err error
 	if f.server, err = lease.NewServer(); err != nil {
 		return err
 	}
@@ -69,16 +73,25 @@ func run(ctx context.Context, out *os.File, log *cli.Logger, opt options) error 
 	start := time.Now()
 	end := f.hold(ctx, cancel)
 	err = f.letGo(end)
+	f.server.Close() // a stage that goes on now has come too late
 	log.Verbosef("held for %s", time.Since(start).Round(time.Microsecond))
 	if f.command == nil {
 		return err
 	}
 	status := f.command.finish(errors.Is(context.Cause(ctx), errInterrupted))
+	if err == nil && f.thaws() {
+		f.command.verdict(&end)
+		err = f.report(end)
+	}
 	if err != nil && status > 0 {
 		return &cli.ExitError{Code: status, Err: err}
 	}
 	return err
 }
+
+// thaws tells whether the tree goes on however its image fares: then nothing
+// depends on a command but its own status, and the tree needn't wait for it.
+func (f *frozen) thaws() bool { return f.Then == "thaw" }
 
 // onSignal lets the first signal end the work. A second one ends the program;
 // the tree survives that too.
@@ -114,12 +127,12 @@ func (f *frozen) freeze(ctx context.Context) error {
 func (f *frozen) hold(ctx context.Context, cancel context.CancelCauseFunc) lease.Outcome {
 	wait := lease.WaitOptions{Out: int(f.out.Fd()), Idle: f.Timeout}
 	if len(f.Command) > 0 {
-		c, err := startCommand(f.Command, cancel)
+		c, err := startCommand(f.Command, f.ignored, cancel)
 		if err != nil {
 			return lease.Outcome{Failure: err.Error()}
 		}
 		f.command, f.out = c, c.in
-		wait.Command, wait.Out = true, -1
+		wait.Command, wait.Release, wait.Out = true, f.thaws(), -1
 	}
 	if err := f.write(ctx); err != nil {
 		// A stage that failed says why, and that counts more than its silence.
@@ -133,13 +146,16 @@ func (f *frozen) hold(ctx context.Context, cancel context.CancelCauseFunc) lease
 		default:
 			o.Failure = err.Error()
 		}
+		if why := f.server.Stalled(f.Timeout); errors.Is(err, errStalled) && why != "" {
+			o.Failure = why
+		}
 		return o
 	}
 	if f.command == nil && !stage.IsPipe(f.out) {
 		return lease.Outcome{} // nobody can follow
 	}
 	o := f.server.Wait(ctx, wait)
-	if f.command != nil && o.Failure == "" {
+	if f.command != nil && o.Failure == "" && !f.thaws() {
 		f.command.verdict(&o)
 	}
 	return o
@@ -191,11 +207,15 @@ func noReader(err error) error {
 	return err
 }
 
+// good tells whether the image is as --then asks for.
+func (f *frozen) good(o lease.Outcome) bool {
+	return o.Failure == "" && o.Complete && (o.OnDisk || f.command != nil)
+}
+
 // letGo does with the tree what --then says, if all went well.
 func (f *frozen) letGo(o lease.Outcome) error {
-	good := o.Failure == "" && o.Complete && (o.OnDisk || f.command != nil)
 	then := f.Then
-	if !good {
+	if !f.good(o) {
 		then = "thaw"
 	}
 	err := f.tracer.Do(func(p *tracer.Ptrace) error {
@@ -207,9 +227,16 @@ func (f *frozen) letGo(o lease.Outcome) error {
 		}
 		return f.tree.Thaw(p)
 	})
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
+	}
+	return f.report(o)
+}
+
+// report is the error for the end of a lease.
+func (f *frozen) report(o lease.Outcome) error {
+	good := f.good(o)
+	switch {
 	case o.Failure != "":
 		return fmt.Errorf("%s; task %d runs on", o.Failure, f.PID)
 	case good || f.Then == "thaw":

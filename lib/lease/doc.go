@@ -36,6 +36,11 @@
 // The lease ends when a stage has said that it was the last (Final, Complete)
 // and none is still at work; when one fails, or dies before its verdict, which
 // says more than what those after it say, whose input was cut by that; when
-// nobody reads freeze's standard output any more; when no stage has worked for
-// a time; or when a signal says so.
+// nobody reads freeze's standard output any more; when nothing has moved for a
+// time; or when a signal says so.
+//
+// What moves is told by the stages, every tenth of a second in which they have
+// read, written or added something. So a stage that is stopped, or hangs in
+// whatever system call, is one that has nothing to tell, and one that goes on,
+// however slowly, is not taken for it.
 package lease

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,7 +19,8 @@ import (
 )
 
 // kinds are the verdicts as the stage process below takes them.
-var kinds = map[string]Kind{"done": Done, "final": Final, "complete": Complete, "ondisk": CompleteOnDisk, "failed": Failed, "cut": Cut}
+var kinds = map[string]Kind{"done": Done, "final": Final, "complete": Complete, "ondisk": CompleteOnDisk, "failed": Failed, "cut": Cut,
+	"moved": Moved, "busy": Busy, "input": WantsInput, "reader": WantsReader}
 
 // TestMain lets the test binary be a stage: it joins the lease that its
 // arguments name, then does what each line of its input says.
@@ -104,6 +107,21 @@ func (p *stageProcess) say(verdict string) {
 // sayAfter lets it give a verdict while the test waits.
 func (p *stageProcess) sayAfter(d time.Duration, verdict string) {
 	time.AfterFunc(d, func() { fmt.Fprintln(p.in, verdict) })
+}
+
+// stop stops it by SIGSTOP.
+func (p *stageProcess) stop() {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(unix.SIGSTOP); err != nil {
+		p.t.Fatal(err)
+	}
+	for range 1000 {
+		if b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid)); strings.Contains(string(b), ") T ") {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+	p.t.Fatal("it does not stop")
 }
 
 // end lets it exit, and waits for it: nothing of it is left.
@@ -255,15 +273,88 @@ func TestReaderGone(t *testing.T) {
 	}
 }
 
+// TestIdle: the lease ends when nothing moves, and the one to blame is named.
 func TestIdle(t *testing.T) {
+	const idle = 300 * time.Millisecond
+	for _, test := range []struct {
+		name string
+		do   func(a, b, c *stageProcess)
+		want string
+	}{
+		{"done", func(a, b, c *stageProcess) { a.say("done"); b.say("done"); c.say("done") }, "no stage has worked for 300ms since c (task C) was done"},
+		{"stopped", func(a, b, c *stageProcess) { c.say("input"); b.stop() }, "b (task B) is stopped: nothing has moved for 300ms"},
+		{"hangs", func(a, b, c *stageProcess) { a.say("reader"); b.say("busy"); c.say("input") }, "b (task B) hangs: it has got no further for 300ms"},
+		{"reader", func(a, b, c *stageProcess) { a.say("reader"); b.say("reader"); c.say("input") }, "b (task B) is stuck: nobody has read what it writes for 300ms"},
+		{"input", func(a, b, c *stageProcess) { a.say("done"); b.say("input"); c.say("input") }, "b (task B) has waited for the rest of its input for 300ms"},
+		{"two ends", func(a, b, c *stageProcess) { a.say("done"); b.say("ondisk"); c.stop() }, "c (task C) is stopped: nothing has moved for 300ms"},
+	} {
+		s := newServer(t)
+		a, b, c := startStage(t, s, "a"), startStage(t, s, "b"), startStage(t, s, "c")
+		test.do(a, b, c)
+		want := test.want
+		for name, p := range map[string]*stageProcess{"A": a, "B": b, "C": c} {
+			want = strings.ReplaceAll(want, "task "+name, fmt.Sprint("task ", p.cmd.Process.Pid))
+		}
+		start := time.Now()
+		if got := wait(t, s, t.Context(), WaitOptions{Out: -1, Idle: idle}); got.Failure != want || time.Since(start) < idle {
+			t.Errorf("%s: %+v after %s, want %s", test.name, got, time.Since(start), want)
+		}
+	}
+	if got := wait(t, newServer(t), t.Context(), WaitOptions{Out: -1, Idle: idle}); got.Failure != "no stage has worked for 300ms" {
+		t.Errorf("nobody: %+v", got)
+	}
+}
+
+// TestMoving: a stage that goes on keeps the lease, and one that only says what
+// it waits for does not.
+func TestMoving(t *testing.T) {
+	const idle, work = 300 * time.Millisecond, 900 * time.Millisecond
 	s := newServer(t)
 	p := startStage(t, s, "vmadump")
-	const idle, work = 300 * time.Millisecond, 600 * time.Millisecond
-	start := time.Now()
+	for d := time.Duration(0); d < work; d += idle / 3 {
+		p.sayAfter(d, "moved")
+	}
 	p.sayAfter(work, "done")
+	for d := work + idle/3; d < 3*work; d += idle / 3 {
+		p.sayAfter(d, "input")
+	}
+	start := time.Now()
 	got := wait(t, s, t.Context(), WaitOptions{Out: -1, Idle: idle})
-	if took := time.Since(start); got.Failure != "no stage has worked for 300ms" || took < idle+work {
+	if took := time.Since(start); !strings.HasPrefix(got.Failure, "no stage has worked for 300ms since vmadump") || took < idle+work || took > 2*work {
 		t.Errorf("%+v after %s", got, took)
+	}
+}
+
+// TestReport: what moved is told for as long as it moves, and what a stage waits
+// for once.
+func TestReport(t *testing.T) {
+	s := newServer(t)
+	c, err := Join(own(t, s), "x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	s.drain()
+	var looks atomic.Int32
+	stop := c.Report(func() Kind {
+		return []Kind{Moved, Moved, WantsInput, WantsInput, Busy, WantsReader, WantsReader, Moved}[min(looks.Add(1), 8)-1]
+	})
+	var said []Kind
+	for looks.Load() < 10 {
+		time.Sleep(ReportEvery / 10)
+		s.drain()
+		if k := s.members[os.Getpid()].state; k != Hello && (len(said) == 0 || k != said[len(said)-1]) {
+			said = append(said, k)
+		}
+	}
+	stop()
+	if want := []Kind{Moved, WantsInput, Busy, WantsReader, Moved}; !slices.Equal(said, want) {
+		t.Errorf("%v, want %v", said, want)
+	}
+	s.drain()
+	time.Sleep(2 * ReportEvery)
+	if s.drain() {
+		t.Error("it goes on after its end")
 	}
 }
 

@@ -21,6 +21,12 @@ const (
 	Failed                         // it failed: see Text
 	Cut                            // its input ended early: another has failed, or died
 	Ask                            // what has each stage written? The answer goes to the socket that comes with it
+
+	// Before the verdict, while the stage works. See Client.Report.
+	Moved       // it has got further
+	Busy        // it has not, and waits for nobody
+	WantsInput  // it waits for the stage before
+	WantsReader // it waits for whoever reads its output
 )
 
 const (
@@ -64,7 +70,7 @@ func unmarshal(b []byte) (Message, bool) {
 	}
 	m := Message{Kind: Kind(le.Uint32(b[4:])), StartTime: le.Uint64(b[8:]), Wrote: wrote(b[wroteAt:]), Text: string(b[textAt:])}
 	m.Stage = stageName(b[nameAt:wroteAt])
-	return m, m.Kind >= Hello && m.Kind <= Ask && m.Stage != ""
+	return m, m.Kind >= Hello && m.Kind <= WantsReader && m.Stage != ""
 }
 
 // stageName is a name padded with zeros.

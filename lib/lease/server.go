@@ -21,14 +21,18 @@ type Server struct {
 	final            bool   // the last stage has spoken
 	complete, onDisk bool   // what it said
 
+	hellos int     // how many there were
 	ledger []Entry // what the stages have written, as they said
 }
 
 // member is a stage that said hello.
 type member struct {
 	name  string
+	pid   int
+	seq   int // how many stages had said hello before it
 	pidfd int // -1: it had gone already when its hello was read
 	start uint64
+	state Kind // what it has told last: Hello, or what Report tells
 	done  bool // it has given its verdict, or gone
 }
 
@@ -58,9 +62,10 @@ func (s *Server) Close() {
 	for _, m := range s.members {
 		m.close()
 	}
-	for _, fd := range []int{s.r, s.w, s.wake} {
-		if fd >= 0 {
-			unix.Close(fd)
+	for _, fd := range []*int{&s.r, &s.w, &s.wake} {
+		if *fd >= 0 {
+			unix.Close(*fd)
+			*fd = -1
 		}
 	}
 }
@@ -82,8 +87,8 @@ func (s *Server) working() bool {
 	return false
 }
 
-// drain takes all messages from the socket; news tells whether there were any
-// from a stage.
+// drain takes all messages from the socket; news tells whether a stage has said
+// that something moved.
 func (s *Server) drain() (news bool) {
 	var b [textAt + maxText + 1]byte
 	oob := make([]byte, unix.CmsgSpace(unix.SizeofUcred)+unix.CmsgSpace(4))
@@ -145,14 +150,20 @@ func (s *Server) take(o origin, m Message) bool {
 			from.close() // gone, and its pid is another's now
 		}
 		s.members[pid] = newMember(pid, m)
+		s.members[pid].seq = s.hellos
+		s.hellos++
 		return true
 	}
 	if from == nil || from.start != m.StartTime {
 		return false
 	}
-	if m.Kind == Ask {
+	switch m.Kind {
+	case Ask:
 		s.answer(o.fds)
 		return true
+	case Moved, Busy, WantsInput, WantsReader:
+		from.state = m.Kind
+		return m.Kind == Moved
 	}
 	from.done = true
 	switch m.Kind {
@@ -180,7 +191,7 @@ func (s *Server) fail(why string) {
 }
 
 func newMember(pid int, m Message) *member {
-	mem := &member{name: m.Stage, pidfd: -1, start: m.StartTime}
+	mem := &member{name: m.Stage, pid: pid, pidfd: -1, start: m.StartTime, state: Hello}
 	fd, err := unix.PidfdOpen(pid, 0)
 	if err != nil {
 		return mem

@@ -3,7 +3,6 @@ package lease
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -21,11 +20,14 @@ type WaitOptions struct {
 	// Out is freeze's standard output, a pipe or a socket: nobody reading it
 	// any more ends the lease. -1: don't look.
 	Out int
-	// Idle ends the lease when no stage has worked for so long; 0: never.
+	// Idle ends the lease when nothing has moved for so long; 0: never.
 	Idle time.Duration
 	// Command: a command runs the stages, and its end (ctx) decides. A verdict
-	// of the last stage does not end the lease then, a failure does.
+	// of the last stage does not end the lease then, a failure does. Once the
+	// image is complete, no time does either: whoever has it may be letting it go.
 	Command bool
+	// Release: the verdict ends the lease all the same.
+	Release bool
 }
 
 // ErrCommandEnded is the cause of the end of Wait's ctx when the command that
@@ -58,7 +60,7 @@ func (s *Server) Wait(ctx context.Context, opt WaitOptions) Outcome {
 		if s.poll(w.Out, s.patience(&w)) {
 			w.goneSince, w.Out = time.Now(), -1
 		}
-		if s.drain() || s.working() {
+		if s.drain() {
 			w.idleSince = time.Now()
 		}
 		s.bury()
@@ -80,7 +82,7 @@ func (s *Server) judge(ctx context.Context, w *watch) (Outcome, bool) {
 		return Outcome{Failure: s.failure}, true
 	case s.cut != "" && (!s.working() || time.Since(w.cutSince) >= grace):
 		return Outcome{Failure: s.cut}, true
-	case s.final && !s.working() && !w.Command:
+	case s.final && !s.working() && (!w.Command || w.Release):
 		return well, true
 	case w.interrupted && w.Command && errors.Is(context.Cause(ctx), ErrCommandEnded):
 		return well, true
@@ -90,11 +92,14 @@ func (s *Server) judge(ctx context.Context, w *watch) (Outcome, bool) {
 		return well, true
 	case gone && time.Since(w.goneSince) >= grace:
 		return Outcome{Failure: "nobody reads the stream any more"}, true
-	case w.Idle > 0 && !s.complete && time.Since(w.idleSince) >= w.Idle:
-		return Outcome{Failure: fmt.Sprintf("no stage has worked for %s", w.Idle)}, true
+	case w.Idle > 0 && !s.out() && time.Since(w.idleSince) >= w.Idle:
+		return Outcome{Failure: s.idle(w.Idle)}, true
 	}
 	return Outcome{}, false
 }
+
+// out tells whether there is a whole image, and no stage is at work any more.
+func (s *Server) out() bool { return s.complete && !s.working() }
 
 // wakeOn makes ctx's end interrupt poll, until the function that it returns is
 // called.
@@ -123,7 +128,7 @@ func (s *Server) patience(w *watch) int {
 		until = w.cutSince.Add(grace)
 	case !w.goneSince.IsZero():
 		until = w.goneSince.Add(grace)
-	case w.Idle <= 0 || s.complete || s.working():
+	case w.Idle <= 0 || s.out():
 		return -1
 	default:
 		until = w.idleSince.Add(w.Idle)
@@ -155,10 +160,10 @@ func (s *Server) poll(out, timeout int) (readerGone bool) {
 // bury marks members that are dead as done; one that gave no verdict has
 // failed. It comes after drain, which reads a verdict given before the end.
 func (s *Server) bury() {
-	for pid, m := range s.members {
+	for _, m := range s.members {
 		if m.pidfd < 0 && !m.done {
 			m.done = true
-			s.fail(fmt.Sprintf("%s (task %d) died", m.name, pid))
+			s.fail(m.String() + " died")
 		}
 	}
 }

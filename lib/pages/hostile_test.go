@@ -15,6 +15,7 @@ import (
 
 	"floe/lib/cli"
 	"floe/lib/record"
+	"floe/lib/stage"
 )
 
 // stream is a whole image with the given Pages records in it.
@@ -207,14 +208,14 @@ func TestSinkFails(t *testing.T) {
 	pr.Close()
 	defer pw.Close()
 	for want, f := range map[error]*os.File{unix.ENOSPC: full, unix.EPIPE: pw} {
-		_, err := dump(context.Background(), spaces, &output{w: record.NewWriter(io.Discard), f: f}, Options{}, func(int) {})
+		_, err := dump(context.Background(), spaces, &output{w: record.NewWriter(io.Discard), out: stage.NewOutlet(f)}, Options{}, func(int) {})
 		if !errors.Is(err, want) {
 			t.Errorf("%s: error %v, want %v", f.Name(), err, want)
 		}
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := dump(ctx, spaces, &output{w: record.NewWriter(io.Discard), f: full}, Options{}, func(int) {}); err == nil {
+	if _, err := dump(ctx, spaces, &output{w: record.NewWriter(io.Discard), out: stage.NewOutlet(full)}, Options{}, func(int) {}); err == nil {
 		t.Error("a cancelled dump succeeds")
 	}
 	c.sys(unix.SYS_MUNMAP, base+2000*PageSize, PageSize)

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"floe/lib/record"
+	"floe/lib/stage"
 )
 
 // measure runs in a process of its own: a dump or a load with all workers that
@@ -28,7 +29,7 @@ func measure(job string) {
 	switch what {
 	case "dump":
 		w := record.NewWriter(f)
-		out, err := newOutput(w, f)
+		out, err := newOutput(w, stage.NewOutlet(f))
 		if err != nil {
 			panic(err)
 		}

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"floe/lib/record"
+	"floe/lib/stage"
 )
 
 // area is one mapping of a test's victim, and what is done to it.
@@ -137,7 +138,7 @@ func save(t testing.TB, f *os.File, spaces []space, opt Options) {
 	if err := w.Add(&record.Record{Body: &record.Record_Header{Header: &record.Header{Arch: "amd64"}}}, nil); err != nil {
 		t.Fatal(err)
 	}
-	out, err := newOutput(w, f)
+	out, err := newOutput(w, stage.NewOutlet(f))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,31 +1,30 @@
 package pages
 
 import (
-	"fmt"
-	"os"
-
 	"golang.org/x/sys/unix"
 
 	"floe/lib/record"
+	"floe/lib/stage"
 )
 
 // output is the sink of a dump: what a record.Writer writes to, past its
 // buffer.
 type output struct {
 	w    *record.Writer
-	f    *os.File
+	out  *stage.Outlet
 	room reserve
 	vecs [][]byte // put and not written
 	size int64    // bytes in vecs
 }
 
-// newOutput takes over from w, which writes to f, until the dump is done.
-func newOutput(w *record.Writer, f *os.File) (*output, error) {
+// newOutput takes over from w, which writes to out, until the dump is done.
+func newOutput(w *record.Writer, out *stage.Outlet) (*output, error) {
 	if err := w.Flush(); err != nil {
 		return nil, err
 	}
+	f := out.File()
 	unix.FcntlInt(f.Fd(), unix.F_SETPIPE_SZ, BlockSize) // if it is a pipe: fewer switches
-	return &output{w: w, f: f, room: openReserve(f)}, nil
+	return &output{w: w, out: out, room: openReserve(f)}, nil
 }
 
 func (o *output) put(rec *record.Record, payload []byte, crc uint32) (int64, error) {
@@ -52,38 +51,7 @@ func (o *output) write() error {
 	o.room.next(o.size)
 	vecs := o.vecs
 	o.vecs, o.size = o.vecs[:0], 0
-	conn, err := o.f.SyscallConn()
-	if err != nil {
-		return err
-	}
-	for len(vecs) > 0 {
-		var n int
-		var failed error
-		err := conn.Write(func(fd uintptr) bool {
-			n, failed = unix.Writev(int(fd), vecs)
-			return failed != unix.EAGAIN // then it is called again when there is room
-		})
-		if err != nil {
-			return err
-		}
-		if failed != nil && failed != unix.EINTR {
-			return fmt.Errorf("write to %s: %w", o.f.Name(), failed)
-		}
-		vecs = skipVecs(vecs, max(n, 0))
-	}
-	return nil
+	return o.out.Writev(vecs)
 }
 
 func (o *output) close() error { return o.room.close() }
-
-// skipVecs is vecs without their first n bytes.
-func skipVecs(vecs [][]byte, n int) [][]byte {
-	for len(vecs) > 0 && n >= len(vecs[0]) {
-		n -= len(vecs[0])
-		vecs = vecs[1:]
-	}
-	if n > 0 {
-		vecs[0] = vecs[0][n:]
-	}
-	return vecs
-}

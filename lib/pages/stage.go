@@ -12,10 +12,12 @@ func Dump(c *stage.Context, opt Options, saved func(int)) (*record.Index, error)
 	if err != nil {
 		return nil, err
 	}
-	if saved == nil {
-		saved = func(int) {}
-	}
-	ix, err := dump(c, spacesOf(c.Image), out, opt, saved)
+	ix, err := dump(c, spacesOf(c.Image), out, opt, func(n int) {
+		c.Step() // also for pages that take no bytes
+		if saved != nil {
+			saved(n)
+		}
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -6,16 +6,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 
 	"floe/lib/crc32c"
 )
 
-// Writer writes a stream. It is not safe for concurrent use.
+// Writer writes a stream. It is not safe for concurrent use, but for Frames.
 type Writer struct {
 	w      *bufio.Writer
 	off    int64
 	crc    uint32 // over everything but payloads
-	frames uint64
+	frames atomic.Uint64
 	kinds  kinds
 	own    tally // of the stage that writes
 	ended  EndStage
@@ -35,6 +36,9 @@ func (w *Writer) Offset() int64 {
 	}
 	return w.off
 }
+
+// Frames is how many frames there are so far.
+func (w *Writer) Frames() uint64 { return w.frames.Load() }
 
 func (w *Writer) start() error {
 	if w.off != 0 {
@@ -61,7 +65,7 @@ func (w *Writer) account(frame []byte, payload uint64) error {
 	if err := w.start(); err != nil {
 		return err
 	}
-	w.frames++
+	w.frames.Add(1)
 	w.kinds[bodyField(frame)]++
 	w.off += int64(len(frame)) + int64(payload)
 	w.crc = crc32c.Update(w.crc, frame)
@@ -161,7 +165,7 @@ func (w *Writer) End(index *Index) error {
 	if err := w.write(frame, nil); err != nil {
 		return err
 	}
-	frame, err = Marshal(&Record{Body: &Record_End{&End{Records: w.frames, Bytes: uint64(w.off), IndexOffset: at, Crc32C: w.crc}}})
+	frame, err = Marshal(&Record{Body: &Record_End{&End{Records: w.frames.Load(), Bytes: uint64(w.off), IndexOffset: at, Crc32C: w.crc}}})
 	if err != nil {
 		return err
 	}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"runtime"
 
 	"golang.org/x/sys/unix"
@@ -21,7 +20,7 @@ var errFinished = errors.New("the stream is a finished image; a stage reads the 
 
 // read takes the input up to the mark, and passes it on.
 func (s *run) read() error {
-	in := &counter{f: s.c.In}
+	in := &counter{r: inlet{s.in, s.c.p}}
 	r, err := record.NewReader(in)
 	if err != nil {
 		return s.badInput(err, in)
@@ -146,7 +145,9 @@ func (s *run) header(h *record.Header) error {
 		return cli.BadInput(fmt.Errorf("the stream is of %q, this program of %q", h.Arch, runtime.GOARCH))
 	}
 	if s.refused = checkHere(h); s.refused == nil {
-		s.lease, s.refused = lease.Join(h.Lease, s.Name)
+		if s.lease, s.refused = lease.Join(h.Lease, s.Name); s.lease != nil {
+			s.silence = s.lease.Report(s.c.p.look)
+		}
 	}
 	return nil
 }
@@ -166,13 +167,13 @@ func checkHere(h *record.Header) error {
 
 // counter counts what was read and keeps the error that ended it.
 type counter struct {
-	f   *os.File
+	r   io.Reader
 	n   int64
 	err error
 }
 
 func (c *counter) Read(b []byte) (int, error) {
-	n, err := c.f.Read(b)
+	n, err := c.r.Read(b)
 	c.n += int64(n)
 	if err != nil {
 		c.err = err

@@ -34,10 +34,14 @@ type Context struct {
 	context.Context
 	Image  *image.Image
 	Writer *record.Writer
-	In     *os.File
-	Out    *os.File
+	Out    *Outlet // that Writer writes to
 	Log    *cli.Logger
+	p      *progress
 }
+
+// Step tells that the work goes on, where that is seen neither by records nor by
+// what is written.
+func (c *Context) Step() { c.p.step(1) }
 
 // Run runs a stage: collect adds its records. The error has the exit status
 // that package cli documents.
@@ -45,13 +49,17 @@ func Run(ctx context.Context, opt Options, in, out *os.File, collect func(*Conte
 	if err := checkEnds(in, out, opt.Log); err != nil {
 		return err
 	}
-	s := &run{Options: opt, threads: threads{}, c: &Context{Context: ctx, Image: image.New(), Writer: record.NewWriter(out), In: in, Out: out, Log: opt.Log}}
+	p := &progress{}
+	outlet := newOutlet(out, p)
+	p.records = record.NewWriter(outlet)
+	s := &run{Options: opt, in: in, threads: threads{}, c: &Context{Context: ctx, Image: image.New(), Writer: p.records, Out: outlet, Log: opt.Log, p: p}}
 	s.c.Image.WithoutPipeData = true // no stage restores it
 	err := s.do(collect)
 	if errors.Is(err, unix.EPIPE) {
 		err = fmt.Errorf("the next stage is gone: %w", err)
 	}
 	if s.lease != nil {
+		s.silence()
 		if err != nil && !s.said {
 			kind := lease.Failed
 			if s.cut {
@@ -67,11 +75,13 @@ func Run(ctx context.Context, opt Options, in, out *os.File, collect func(*Conte
 // run is a stage at work.
 type run struct {
 	Options
+	in      *os.File
 	c       *Context
 	lease   *lease.Client
-	refused error // why nothing can be added: no lease, or no frozen tree
-	said    bool  // the verdict
-	cut     bool  // the input ended early
+	silence func() // ends the reports to freeze
+	refused error  // why nothing can be added: no lease, or no frozen tree
+	said    bool   // the verdict
+	cut     bool   // the input ended early
 	threads threads
 	tree    *tree // once all tasks are known
 }
@@ -131,7 +141,7 @@ func (s *run) order() error {
 
 // pass ends a stage that does not end the stream.
 func (s *run) pass() error {
-	if !IsPipe(s.c.Out) {
+	if !IsPipe(s.c.Out.File()) {
 		if err := s.c.Writer.Flush(); err != nil {
 			return err
 		}
@@ -146,12 +156,12 @@ func (s *run) pass() error {
 		return err
 	}
 	s.said = true
-	if err := linger(s.c.In, s.c.Out, s.lease); err != nil {
+	if err := linger(s.in, s.c.Out.File(), s.lease); err != nil {
 		return err
 	}
 	// At once: the others wait for that, and the end of a process takes its time.
-	s.c.In.Close()
-	s.c.Out.Close()
+	s.in.Close()
+	s.c.Out.File().Close()
 	return nil
 }
 
@@ -161,13 +171,28 @@ func (s *run) finish() error {
 	if s.Index != nil {
 		index = s.Index()
 	}
+	out := s.c.Out.File()
+	durable := s.c.Image.Header.Lease.Durable
+	if durable && IsPipe(out) {
+		// The end is held back until all else has been read: a tree that waits for
+		// a reader who hangs goes on, and there is no whole image of it.
+		if err := s.c.Writer.Flush(); err != nil {
+			return err
+		}
+		if err := s.c.Out.drained(s.lease.FD()); err != nil {
+			return err
+		}
+	}
+	if s.lease.Over() {
+		return lease.ErrOver // no image is whole without its end
+	}
 	if err := s.c.Writer.End(index); err != nil {
 		return err
 	}
-	if !s.c.Image.Header.Lease.Durable || !isRegular(s.c.Out) {
+	if !durable || !isRegular(out) {
 		return s.verdict(lease.Complete)
 	}
-	if err := persist(s.c.Out); err != nil {
+	if err := s.persist(out); err != nil {
 		return err
 	}
 	return s.verdict(lease.CompleteOnDisk)
