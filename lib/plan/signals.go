@@ -53,29 +53,59 @@ func Actions(list []*record.SigAction) []stub.Call {
 // Pending plans the queueing of pending signals: of thread tid, or of the
 // whole process pid when tid is 0. It must run in that thread, since only a
 // task itself may send itself any siginfo. A pending SIGSTOP is left out: a
-// task that was about to stop is restored as stopped.
-func Pending(pid, tid int32, list []*record.SigInfo) ([]stub.Call, error) {
+// task that was about to stop is restored as stopped. So is SIGTRAP, which ends
+// a puppet's tables: see Traps.
+func Pending(pid, tid int32, list []*record.SigInfo) []stub.Call {
 	var calls []stub.Call
 	for _, s := range list {
-		if len(s.Raw) < 16 {
-			return nil, fmt.Errorf("a pending signal has %d bytes of siginfo", len(s.Raw))
+		if sig := signalOf(s); sig != unix.SIGTRAP && sig != unix.SIGSTOP {
+			calls = append(calls, queue(pid, tid, s))
 		}
-		sig := binary.LittleEndian.Uint32(s.Raw)
-		switch {
-		case sig == 0 || sig > 64:
-			return nil, fmt.Errorf("signal %d is pending: there is no such signal", sig)
-		case sig == uint32(unix.SIGTRAP):
-			return nil, fmt.Errorf("a pending SIGTRAP can't be restored yet")
-		case sig == uint32(unix.SIGSTOP):
+	}
+	return calls
+}
+
+// Traps plans the queueing of pending SIGTRAPs. The thread must have blocked it,
+// and can run no table any more.
+func Traps(pid, tid int32, list []*record.SigInfo) []stub.Call {
+	var calls []stub.Call
+	for _, s := range list {
+		if signalOf(s) == unix.SIGTRAP {
+			calls = append(calls, queue(pid, tid, s))
+		}
+	}
+	return calls
+}
+
+func signalOf(s *record.SigInfo) unix.Signal { return unix.Signal(binary.LittleEndian.Uint32(s.Raw)) }
+
+func queue(pid, tid int32, s *record.SigInfo) stub.Call {
+	sig := signalOf(s)
+	c := stub.Call{What: fmt.Sprintf("queueing of signal %d", sig), Nr: unix.SYS_RT_SIGQUEUEINFO,
+		Args: []stub.Arg{stub.I(pid), stub.I(int(sig)), stub.D(s.Raw)}}
+	if tid != 0 {
+		c.Nr = unix.SYS_RT_TGSIGQUEUEINFO
+		c.Args = append([]stub.Arg{stub.I(pid), stub.I(tid)}, c.Args[1:]...)
+	}
+	return c
+}
+
+// CheckTraps checks that the SIGTRAPs that wait for a task and its threads can be
+// queued again: they stay where they are only while they are blocked.
+func CheckTraps(t *record.Task, thread func(tid int32) *record.Thread) error {
+	const trap = 1 << (unix.SIGTRAP - 1)
+	shared := len(Traps(t.Pid, 0, t.Pending)) > 0
+	for _, tid := range t.Tids {
+		th := thread(tid)
+		if !shared && len(Traps(t.Pid, tid, th.Pending)) == 0 {
 			continue
 		}
-		c := stub.Call{What: fmt.Sprintf("queueing of signal %d", sig), Nr: unix.SYS_RT_SIGQUEUEINFO,
-			Args: []stub.Arg{stub.I(pid), stub.I(sig), stub.D(s.Raw)}}
-		if tid != 0 {
-			c.Nr = unix.SYS_RT_TGSIGQUEUEINFO
-			c.Args = append([]stub.Arg{stub.I(pid), stub.I(tid)}, c.Args[1:]...)
+		if th.Sigmask&trap == 0 {
+			return fmt.Errorf("a SIGTRAP is pending that thread %d has not blocked, which can't be restored", tid)
 		}
-		calls = append(calls, c)
+		if t.State == record.Task_STOPPED {
+			return fmt.Errorf("a SIGTRAP is pending while it is stopped, which can't be restored yet; continue it first")
+		}
 	}
-	return calls, nil
+	return nil
 }

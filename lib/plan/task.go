@@ -103,11 +103,7 @@ func Thread(t *record.Thread, bounding uint64) ([]stub.Call, error) {
 	if t.PdeathSignal != 0 {
 		calls = append(calls, prctl("parent death signal", stub.I(unix.PR_SET_PDEATHSIG), stub.I(t.PdeathSignal)))
 	}
-	pending, err := Pending(t.Pid, t.Tid, t.Pending)
-	if err != nil {
-		return nil, fmt.Errorf("thread %d (%s): %w", t.Tid, t.Comm, err)
-	}
-	return append(calls, pending...), nil
+	return append(calls, Pending(t.Pid, t.Tid, t.Pending)...), nil
 }
 
 // ssOnStack is set by the kernel for a task that runs on its alternate stack;

@@ -79,11 +79,8 @@ func (r *Restorer) setOwners(*tracer.Ptrace) error { return r.held.set.SetOwners
 func (r *Restorer) finishProcesses(p *tracer.Ptrace) error {
 	return r.live(func(t *record.Task) error {
 		calls := plan.Dumpable(t)
-		pending, err := plan.Pending(t.Pid, 0, t.Pending)
-		if err != nil {
-			return err
-		}
-		if _, err := r.arena.Run(p, tracer.TID(t.Pid), append(calls, pending...)); err != nil {
+		calls = append(calls, plan.Pending(t.Pid, 0, t.Pending)...)
+		if _, err := r.arena.Run(p, tracer.TID(t.Pid), calls); err != nil {
 			return err
 		}
 		for calls := range plan.PosixTimers(t.PosixTimers, r.own.timerIDs) {
@@ -91,8 +88,38 @@ func (r *Restorer) finishProcesses(p *tracer.Ptrace) error {
 				return err
 			}
 		}
-		_, err = r.arena.Run(p, tracer.TID(t.Pid), plan.Itimers(t.Itimers))
+		_, err := r.arena.Run(p, tracer.TID(t.Pid), plan.Itimers(t.Itimers))
 		return err
+	})
+}
+
+// queueTraps queues the SIGTRAPs that were pending, the last thing that their
+// threads do: all of the process's block every signal from here on.
+func (r *Restorer) queueTraps(p *tracer.Ptrace) error {
+	return r.live(func(t *record.Task) error {
+		calls := map[int32][]stub.Call{t.Pid: plan.Traps(t.Pid, 0, t.Pending)}
+		some := len(calls[t.Pid]) > 0
+		for _, tid := range t.Tids {
+			own := plan.Traps(t.Pid, tid, r.im.Thread(tid).Pending)
+			calls[tid] = append(calls[tid], own...)
+			some = some || len(own) > 0
+		}
+		if !some {
+			return nil
+		}
+		for _, tid := range t.Tids {
+			if err := p.SetSigMask(tracer.TID(tid), inject.AllSignals); err != nil {
+				return err
+			}
+		}
+		for _, tid := range t.Tids {
+			for _, c := range calls[tid] {
+				if err := r.arena.CallBlocked(p, tracer.TID(tid), c); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
 	})
 }
 

@@ -53,7 +53,7 @@ func task(im *image.Image, t *record.Task) error {
 	if _, err := plan.Limits(t.Limits, t.Limits, true); err != nil {
 		return err
 	}
-	if _, err := plan.Pending(t.Pid, 0, t.Pending); err != nil {
+	if err := plan.CheckTraps(t, im.Thread); err != nil {
 		return err
 	}
 	if err := plan.CheckTimers(t.PosixTimers, true); err != nil {
@@ -78,7 +78,7 @@ func thread(im *image.Image, th *record.Thread) error {
 	if _, _, err := plan.Registers(th); err != nil {
 		return err
 	}
-	_, err := plan.Thread(th, th.Creds.CapBounding)
+	_, err := plan.Thread(th, th.Creds.CapBounding|th.Creds.CapInheritable)
 	return err
 }
 

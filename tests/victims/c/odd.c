@@ -1,10 +1,12 @@
 /* A process with one odd thing, that its argument names. */
+#include <linux/capability.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -24,16 +26,59 @@ static void core(void)
 		exit(71);
 }
 
+/* An inheritable capability that is not in the bounding set any more. */
+static void inherit(void)
+{
+	struct __user_cap_header_struct h = {_LINUX_CAPABILITY_VERSION_3, 0};
+	struct __user_cap_data_struct d[2];
+	if (syscall(SYS_capget, &h, d))
+		exit(72);
+	d[0].inheritable |= 1 << CAP_NET_RAW;
+	if (syscall(SYS_capset, &h, d) || prctl(PR_CAPBSET_DROP, CAP_NET_RAW, 0, 0, 0))
+		exit(73);
+}
+
+/* A SIGTRAP for the thread and one for the process, both blocked. */
+static sigset_t traps;
+
+static void trap(void)
+{
+	sigemptyset(&traps);
+	sigaddset(&traps, SIGTRAP);
+	sigprocmask(SIG_BLOCK, &traps, NULL);
+	raise(SIGTRAP);
+	sigqueue(getpid(), SIGTRAP, (union sigval){.sival_int = 7});
+}
+
+static void take(int sig)
+{
+	(void)sig;
+	siginfo_t s;
+	struct timespec now = {0, 0};
+	while (sigtimedwait(&traps, &s, &now) > 0)
+		printf("signal %d, %s, value %d, %s\n", s.si_signo, s.si_code == SI_QUEUE ? "queued" : "sent",
+			s.si_code == SI_QUEUE ? s.si_value.sival_int : 0, s.si_pid == getpid() ? "by itself" : "by another");
+	fflush(stdout);
+	_exit(0);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc < 2)
 		return 79;
 	if (!strcmp(argv[1], "core"))
 		core();
+	else if (!strcmp(argv[1], "inherit"))
+		inherit();
+	else if (!strcmp(argv[1], "trap") || !strcmp(argv[1], "stopped"))
+		trap();
 	else
 		return 78;
+	signal(SIGTERM, take);
 	printf("begin\n");
 	fflush(stdout);
+	if (!strcmp(argv[1], "stopped"))
+		raise(SIGSTOP);
 	for (;;)
 		pause();
 }
