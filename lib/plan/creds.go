@@ -21,7 +21,7 @@ const linuxCapabilityVersion3 = 0x20080522
 // capabilities down. bounding is the bounding set that the puppets have: what
 // it lacks can't be given back, which is an error here and not half way.
 func Credentials(c *record.Creds, bounding uint64) ([]stub.Call, error) {
-	if missing := c.CapBounding &^ bounding; missing != 0 {
+	if missing := (c.CapBounding | c.CapInheritable) &^ bounding; missing != 0 {
 		return nil, fmt.Errorf("it may use capabilities %#x, which restore itself has not; run restore with them", missing)
 	}
 	prctl := func(what string, args ...stub.Arg) stub.Call {
@@ -38,6 +38,9 @@ func Credentials(c *record.Creds, bounding uint64) ([]stub.Call, error) {
 		ids("setfsgid", unix.SYS_SETFSGID, c.Fsgid),
 		ids("setresuid", unix.SYS_SETRESUID, c.Ruid, c.Euid, c.Suid),
 		ids("setfsuid", unix.SYS_SETFSUID, c.Fsuid),
+		// What is inheritable may lie outside of the bounding set once it is, but
+		// can't be made so then.
+		capset(c.CapInheritable, c.CapPermitted|setpcap, c.CapPermitted|setpcap),
 	}
 	for b := range 64 {
 		if bit := uint64(1) << b; bounding&bit != 0 && c.CapBounding&bit == 0 {
@@ -47,7 +50,7 @@ func Credentials(c *record.Creds, bounding uint64) ([]stub.Call, error) {
 	calls = append(calls,
 		prctl("securebits", stub.I(unix.PR_SET_SECUREBITS), stub.I(c.Securebits)),
 		prctl("clearing of ambient capabilities", stub.I(unix.PR_CAP_AMBIENT), stub.I(unix.PR_CAP_AMBIENT_CLEAR_ALL)),
-		capset(c))
+		capset(c.CapInheritable, c.CapPermitted, c.CapEffective))
 	for b := range 64 {
 		if c.CapAmbient>>b&1 != 0 {
 			calls = append(calls, prctl(fmt.Sprintf("ambient capability %d", b), stub.I(unix.PR_CAP_AMBIENT), stub.I(unix.PR_CAP_AMBIENT_RAISE), stub.I(b)))
@@ -67,14 +70,17 @@ func ids(what string, nr uint64, ids ...uint32) stub.Call {
 	return c
 }
 
+// setpcap is CAP_SETPCAP, which the last changes of the bounding set need.
+const setpcap = 1 << unix.CAP_SETPCAP
+
 // capset builds struct __user_cap_header_struct and two __user_cap_data_struct.
-func capset(c *record.Creds) stub.Call {
+func capset(inheritable, permitted, effective uint64) stub.Call {
 	le := binary.LittleEndian
 	head := le.AppendUint32(nil, linuxCapabilityVersion3)
 	head = le.AppendUint32(head, 0)
 	var data []byte
 	for shift := 0; shift < 64; shift += 32 {
-		for _, set := range []uint64{c.CapEffective, c.CapPermitted, c.CapInheritable} {
+		for _, set := range []uint64{effective, permitted, inheritable} {
 			data = le.AppendUint32(data, uint32(set>>shift&math.MaxUint32))
 		}
 	}

@@ -1,0 +1,40 @@
+package verdict
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"floe/tests/harness"
+)
+
+// TestInheritable checkpoints a process with an inheritable capability that is not
+// in its bounding set, which only one that had it before can have.
+func TestInheritable(t *testing.T) {
+	v := harness.Launch(t, &harness.Victim{Name: "odd", Args: []string{"./odd", "inherit"}, Prepare: harness.CompiledC("odd")}, nil)
+	before := capabilities(t, v.PID)
+	image := filepath.Join(v.Dir, "image")
+	v.Checkpoint(t, image, "")
+	v.Restore(t, image, "")
+	if after := capabilities(t, v.PID); !slices.Equal(before, after) {
+		t.Errorf("before:\n%s\nafter:\n%s", strings.Join(before, "\n"), strings.Join(after, "\n"))
+	}
+}
+
+func capabilities(t *testing.T, pid int) []string {
+	t.Helper()
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []string
+	for l := range strings.Lines(string(b)) {
+		if strings.HasPrefix(l, "Cap") {
+			list = append(list, strings.TrimSpace(l))
+		}
+	}
+	return list
+}
