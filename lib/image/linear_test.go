@@ -53,8 +53,8 @@ var largeImages = map[string]func(add adder){
 			}
 		}
 		add(v)
-		add(&record.Mm{MmId: 1, Pid: 1, ExeFile: 1, Vmas: many, StartCode: 1, EndCode: 2, StartData: 2, EndData: 2, StartBrk: 2, Brk: 2, StartStack: 2,
-			ArgStart: 2, ArgEnd: 2, EnvStart: 2, EnvEnd: 2})
+		add(&record.Mm{MmId: 1, Pid: 1, ExeFile: 1, Vmas: many, StartCode: 4096, EndCode: 8192, StartData: 8192, EndData: 8192, StartBrk: 8192, Brk: 8192, StartStack: 8192,
+			ArgStart: 8192, ArgEnd: 8192, EnvStart: 8192, EnvEnd: 8192})
 	},
 	"threads": func(add adder) {
 		for i := range int32(many / 2) {

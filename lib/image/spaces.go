@@ -99,7 +99,7 @@ func (im *Image) checkSpace(id uint64, mm *record.Mm) error {
 // checkLayout checks what PR_SET_MM_MAP sets, by the kernel's rules for it.
 func (im *Image) checkLayout(mm *record.Mm) error {
 	for _, a := range []uint64{mm.StartCode, mm.EndCode, mm.StartData, mm.EndData, mm.StartBrk, mm.Brk, mm.StartStack, mm.ArgStart, mm.ArgEnd, mm.EnvStart, mm.EnvEnd} {
-		if a == 0 || a >= im.ceiling() {
+		if a < pageSize || a >= im.ceiling() {
 			return spaceError(mm, "%#x is no user address", a)
 		}
 	}

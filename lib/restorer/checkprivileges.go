@@ -147,9 +147,18 @@ func (r *Restorer) checkSpaces(report reasons) error {
 	if err != nil {
 		return err
 	}
+	least, err := setting("vm.mmap_min_addr")
+	if err != nil {
+		return err
+	}
 	for _, t := range r.im.Tasks {
 		if t.State == record.Task_ZOMBIE || !r.shares.OwnsMM(t) {
 			continue
+		}
+		if mm := r.im.Mms[t.MmId]; lowest(mm) < least {
+			if err := report(taskErr(t, fmt.Errorf("its program or what belongs to it is at %#x; the lowest address is %#x here (vm.mmap_min_addr)", lowest(mm), least))); err != nil {
+				return err
+			}
 		}
 		var locked uint64
 		for _, v := range r.im.Vmas[t.MmId] {
@@ -169,6 +178,11 @@ func (r *Restorer) checkSpaces(report reasons) error {
 		}
 	}
 	return nil
+}
+
+// lowest is the lowest address that PR_SET_MM_MAP is to set.
+func lowest(mm *record.Mm) uint64 {
+	return min(mm.StartCode, mm.EndCode, mm.StartData, mm.EndData, mm.StartBrk, mm.Brk, mm.StartStack, mm.ArgStart, mm.ArgEnd, mm.EnvStart, mm.EnvEnd)
 }
 
 // checkPipes looks whether pipes can be as large as they were.

@@ -47,6 +47,9 @@ func TestCheck(t *testing.T) {
 	if code, reasons := check(t, "", image); code != 0 {
 		t.Errorf("status %d: %v", code, reasons)
 	}
+	if err := os.Chmod(v.Dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
 	out := v.Output()
 	moved := out + ".moved"
 	for _, c := range []struct {

@@ -106,6 +106,7 @@ var fields = map[string]struct {
 	"program break":    {space(func(m *record.Mm) { m.Brk = m.StartBrk - 4096 }), "heap ends before it starts"},
 	"code":             {space(func(m *record.Mm) { m.EndCode = m.StartCode }), "code ends before it starts"},
 	"environment at 0": {space(func(m *record.Mm) { m.EnvStart = 0 }), "0x0 is no user address"},
+	"code at 1":        {space(func(m *record.Mm) { m.StartCode = 1 }), "0x1 is no user address"},
 	"umask": {func(r *record.Record) bool {
 		f := r.GetFs()
 		if f != nil {
