@@ -23,7 +23,7 @@ func (epollKind) open(_ *Set, _ *record.OpenFile) (int, error) {
 // finish notes what the epoll watches; fillEpolls adds it when all is open.
 func (epollKind) finish(s *Set, o *record.OpenFile, fd int) error {
 	s.epolls = append(s.epolls, o)
-	return nil
+	return setStatus(fd, o.Flags)
 }
 
 // EpollAdd is one EPOLL_CTL_ADD that only a task can do: by the numbers of its

@@ -96,11 +96,15 @@ func schedule(tid int, r *record.Thread) error {
 	if e != 0 {
 		return fmt.Errorf("ioprio_get: %w", e)
 	}
+	nice, err := unix.Getpriority(unix.PRIO_PROCESS, tid) // 20 less the nice value: sched_getattr has none with SCHED_FIFO
+	if err != nil {
+		return fmt.Errorf("getpriority: %w", err)
+	}
 	const classShift = 13
 	if prio>>classShift == 0 {
 		prio = 0 // none set: the kernel derives one from the nice value
 	}
-	r.Sched = &record.Sched{Policy: a.Policy, Nice: a.Nice, Priority: a.Priority, Flags: a.Flags, Runtime: a.Runtime,
+	r.Sched = &record.Sched{Policy: a.Policy, Nice: int32(20 - nice), Priority: a.Priority, Flags: a.Flags, Runtime: a.Runtime,
 		Deadline: a.Deadline, Period: a.Period, Affinity: mask[:n], Ioprio: uint32(prio)}
 	return nil
 }

@@ -34,6 +34,9 @@ func setSched(t *record.Thread) error {
 			return fmt.Errorf("thread %d: scheduling policy %d, nice %d: %w", tid, s.Policy, s.Nice, err)
 		}
 	}
+	if err := setNice(tid, s); err != nil {
+		return err
+	}
 	if err := setAffinity(tid, s.Affinity); err != nil {
 		return err
 	}
@@ -42,6 +45,19 @@ func setSched(t *record.Thread) error {
 		if _, _, e := unix.Syscall(unix.SYS_IOPRIO_SET, whoProcess, uintptr(tid), uintptr(s.Ioprio)); e != 0 {
 			return fmt.Errorf("thread %d: I/O priority: %w", tid, e)
 		}
+	}
+	return nil
+}
+
+// setNice sets the nice value that a thread has besides a policy that makes no
+// use of it, and that sched_setattr(2) does not take then.
+func setNice(tid int, s *record.Sched) error {
+	const normal, batch = 0, 3 // SCHED_NORMAL, SCHED_BATCH: sched_setattr has set it
+	if s.Policy == normal || s.Policy == batch {
+		return nil
+	}
+	if err := unix.Setpriority(unix.PRIO_PROCESS, tid, int(s.Nice)); err != nil {
+		return fmt.Errorf("thread %d: nice %d: %w", tid, s.Nice, err)
 	}
 	return nil
 }
