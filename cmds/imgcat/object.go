@@ -68,6 +68,8 @@ func pipe(im *image.Image, o *record.OpenFile, e *record.OpenFile_PipeEnd) strin
 	}
 	if n := len(p.Packets); n > 0 {
 		text += ", in " + count(n, "packet")
+	} else if n := len(p.Buffers); n > 0 {
+		text += ", in " + count(n, "buffer")
 	}
 	if e.HungUp {
 		text += ", hung up"

@@ -17,7 +17,7 @@ func Check(im *image.Image) error {
 		}
 	}
 	for id, p := range im.Pipes {
-		if err := checkPackets(p); err != nil {
+		if err := checkBuffers(p, im.PipeBytes(id)); err != nil {
 			return fmt.Errorf("pipe %d: %w", id, err)
 		}
 	}
@@ -42,24 +42,6 @@ func (s *Set) check(o *record.OpenFile) error {
 		}
 		if _, ok := s.uses.slots[place{t.FilesId, o.OpenId}]; !ok {
 			return errNoEpoll(t)
-		}
-	}
-	return nil
-}
-
-// checkPackets checks that a pipe's contents fit into it: packets take a page
-// each.
-func checkPackets(p *record.Pipe) error {
-	const page = 4096
-	if len(p.Packets) == 0 {
-		return nil
-	}
-	if uint64(len(p.Packets)) > uint64(p.Capacity)/page {
-		return fmt.Errorf("%d packets are more than its %d bytes have room for", len(p.Packets), p.Capacity)
-	}
-	for _, n := range p.Packets {
-		if n == 0 || n > page {
-			return fmt.Errorf("a packet of %d bytes", n)
 		}
 	}
 	return nil

@@ -163,11 +163,9 @@ func (c *collector) savePipe(p *pipeObject, d *desc) error {
 		return fmt.Errorf("size of the pipe: %w", err)
 	}
 	p.rec.Capacity = uint32(size)
-	var data []byte
-	if len(p.readers) > 0 {
-		if data, err = c.contents(p, size); err != nil {
-			return fmt.Errorf("contents of the pipe: %w", err)
-		}
+	data, err := c.contents(p, d, size)
+	if err != nil {
+		return fmt.Errorf("contents of the pipe: %w", err)
 	}
 	return c.tree.Add(&record.Record{Body: &record.Record_Pipe{Pipe: p.rec}}, data)
 }

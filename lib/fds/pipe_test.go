@@ -89,6 +89,66 @@ hold()
 	}
 }
 
+// A pipe is full when all its buffers are in use, whatever is in them; and packets
+// may stand between bytes that are none.
+func TestPipeBuffers(t *testing.T) {
+	v := python(t, `
+r, w = os.pipe()
+for i in range(8): os.write(w, b"%d" % i * 7231)
+os.dup2(r, 60); os.dup2(w, 61)
+r, w = os.pipe()
+os.write(w, b"a" * 4096)
+fcntl.fcntl(w, fcntl.F_SETFL, os.O_DIRECT); os.write(w, b"b"); os.write(w, b"cc")
+fcntl.fcntl(w, fcntl.F_SETFL, 0); os.write(w, b"d"); os.write(w, b"e")
+os.dup2(r, 62); os.dup2(w, 63)
+hold()
+`)
+	im := v.save()
+	o := reopenImage(t, im, OpenOptions{})
+	if p := (unix.PollFd{Fd: int32(o.fd(0, 61)), Events: unix.POLLOUT}); poll(t, &p) != 0 {
+		t.Errorf("a pipe whose 16 buffers are in use polls as writable, with %#x", p.Revents)
+	}
+	if got := o.read(o.fd(0, 60), 1<<20); len(got) != 8*7231 || got[7230:7232] != "01" {
+		t.Errorf("it has %d bytes", len(got))
+	}
+	for _, want := range []string{strings.Repeat("a", 4096) + "b", "cc", "de"} {
+		if got := o.read(o.fd(0, 62), 5000); got != want {
+			t.Errorf("a read gives %d bytes, want %d", len(got), len(want))
+		}
+	}
+}
+
+func poll(t *testing.T, p *unix.PollFd) int16 {
+	t.Helper()
+	list := []unix.PollFd{*p}
+	if _, err := unix.Poll(list, 0); err != nil {
+		t.Fatal(err)
+	}
+	p.Revents = list[0].Revents
+	return p.Revents
+}
+
+// What nobody can read any more is still there: FIONREAD shows it, and an opener
+// of /proc/PID/fd can have it.
+func TestPipeWithoutReader(t *testing.T) {
+	v := python(t, `
+r, w = os.pipe(); os.write(w, b"unread"); os.close(r); os.dup2(w, 61)
+hold()
+`)
+	o := v.saveAndOpen()
+	if n, err := unix.IoctlGetInt(o.fd(0, 61), unix.TIOCINQ); n != 6 {
+		t.Errorf("%d bytes are in it (%v)", n, err)
+	}
+	fd, err := reopen(o.fd(0, 61), unix.O_RDONLY)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	if got := o.read(fd, 100); got != "unread" {
+		t.Errorf("it has %q", got)
+	}
+}
+
 func TestClosedEnds(t *testing.T) {
 	v := python(t, `
 r, w = os.pipe(); os.write(w, b"last words"); os.close(w); os.dup2(r, 60)

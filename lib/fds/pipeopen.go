@@ -126,28 +126,60 @@ func (m *madePipe) fill(data []byte) error {
 			return fmt.Errorf("its size of %d bytes: %w", m.rec.Capacity, err)
 		}
 	}
-	flags := unix.O_NONBLOCK
-	parts := []uint32{uint32(len(data))}
-	if len(m.rec.Packets) > 0 {
-		flags |= unix.O_DIRECT
-		parts = m.rec.Packets
-	}
-	if err := setStatus(m.write, uint32(flags)); err != nil {
+	if err := setStatus(m.write, unix.O_NONBLOCK); err != nil {
 		return err
 	}
-	for _, n := range parts {
-		if uint64(n) > uint64(len(data)) {
-			return fmt.Errorf("its packets are longer than its contents")
-		}
-		if err := writeAll(m.write, data[:n]); err != nil {
-			return fmt.Errorf("writing its %d bytes: %w", n, err)
-		}
-		data = data[n:]
+	if err := checkBuffers(m.rec, len(data)); err != nil || len(data) == 0 {
+		return err
 	}
-	if len(data) > 0 {
-		return fmt.Errorf("its contents are longer than its packets")
+	via, err := scratchPipe(maxBuffer)
+	if err != nil {
+		return err
+	}
+	defer via.close()
+	list := buffersOf(m.rec, len(data))
+	for i, b := range list {
+		part := data[:b.size]
+		data = data[b.size:]
+		// A buffer that comes from another pipe is not added to by the next write;
+		// the last one is.
+		if i < len(list)-1 {
+			err = m.move(via, part, b.packet)
+		} else {
+			err = m.put(m.write, part, b.packet)
+		}
+		if err != nil {
+			return fmt.Errorf("writing %d bytes: %w", b.size, err)
+		}
+	}
+	return setStatus(m.write, unix.O_NONBLOCK)
+}
+
+// move makes a buffer in a pipe of this process's own, and moves it.
+func (m *madePipe) move(via scratch, part []byte, packet bool) error {
+	if err := m.put(via.write, part, packet); err != nil {
+		return err
+	}
+	for left := len(part); left > 0; {
+		n, err := unix.Splice(via.read, nil, m.write, nil, left, spliceNonblock)
+		if err != nil {
+			return fmt.Errorf("splice: %w", err)
+		}
+		left -= int(n)
 	}
 	return nil
+}
+
+// put writes a buffer.
+func (m *madePipe) put(fd int, part []byte, packet bool) error {
+	flags := uint32(unix.O_NONBLOCK)
+	if packet {
+		flags |= unix.O_DIRECT
+	}
+	if err := setStatus(fd, flags); err != nil {
+		return err
+	}
+	return writeAll(fd, part)
 }
 
 func writeAll(fd int, b []byte) error {

@@ -1,7 +1,6 @@
 package fds
 
 import (
-	"errors"
 	"fmt"
 
 	"golang.org/x/sys/unix"
@@ -9,11 +8,11 @@ import (
 	"floe/lib/record"
 )
 
-// contents copies what is in a pipe, and leaves it there. In packet mode it
-// also notes the packets' sizes.
-func (c *collector) contents(p *pipeObject, capacity int) ([]byte, error) {
-	from, err := c.dup(p.readers[0])
-	if err != nil {
+// contents copies what is in a pipe, and leaves it there. It also notes how the
+// bytes lie in the kernel's buffers.
+func (c *collector) contents(p *pipeObject, d *desc, capacity int) ([]byte, error) {
+	from, err := c.readEnd(p, d)
+	if from < 0 || err != nil {
 		return nil, err
 	}
 	defer unix.Close(from)
@@ -25,20 +24,15 @@ func (c *collector) contents(p *pipeObject, capacity int) ([]byte, error) {
 		return nil, nil
 	}
 	if waiting > record.MaxPayload {
-		return nil, fmt.Errorf("%d bytes are waiting in it, more than %d", waiting, record.MaxPayload)
+		return nil, fmt.Errorf("%d bytes are waiting in it; limit is %d", waiting, record.MaxPayload)
 	}
-	var own [2]int
-	if err := unix.Pipe2(own[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
-		return nil, fmt.Errorf("pipe: %w", err)
-	}
-	defer unix.Close(own[0])
-	defer unix.Close(own[1])
 	// As many slots as it has: tee copies slots, however full they are.
-	if _, err := unix.FcntlInt(uintptr(own[1]), unix.F_SETPIPE_SZ, capacity); err != nil {
-		return nil, fmt.Errorf("a pipe of %d bytes: %w", capacity, err)
+	own, err := scratchPipe(capacity)
+	if err != nil {
+		return nil, err
 	}
-	const nonblock = 2 // SPLICE_F_NONBLOCK
-	n, err := unix.Tee(from, own[1], waiting, nonblock)
+	defer own.close()
+	n, err := unix.Tee(from, own.write, waiting, spliceNonblock)
 	if err != nil {
 		return nil, fmt.Errorf("tee: %w", err)
 	}
@@ -46,34 +40,101 @@ func (c *collector) contents(p *pipeObject, capacity int) ([]byte, error) {
 		return nil, fmt.Errorf("tee copied %d of %d bytes", n, waiting)
 	}
 	data := make([]byte, waiting)
-	return data, drain(own[0], data, p)
+	p.rec.Buffers, err = drain(own, data)
+	return data, err
 }
 
-// drain reads the copy. A read ends where a packet ends.
-func drain(fd int, data []byte, p *pipeObject) error {
-	packets := packetMode(p)
+// readEnd is a descriptor to read a pipe with. In a pipe that nobody can read any
+// more there may still be something, which FIONREAD shows; a fifo is not opened
+// for that, since somebody may wait for a reader. -1: there is nothing to read.
+func (c *collector) readEnd(p *pipeObject, d *desc) (int, error) {
+	if len(p.readers) > 0 {
+		return c.dup(p.readers[0])
+	}
+	fd, err := c.dup(d)
+	if err != nil {
+		return -1, err
+	}
+	defer unix.Close(fd)
+	waiting, err := unix.IoctlGetInt(fd, unix.TIOCINQ)
+	switch {
+	case err != nil:
+		return -1, fmt.Errorf("FIONREAD: %w", err)
+	case waiting == 0:
+		return -1, nil
+	case !isAnon(d.link):
+		return -1, d.refuse("", "%s with %d bytes in it that nobody can read", pipeName(d), waiting)
+	}
+	return reopen(fd, unix.O_RDONLY|unix.O_NONBLOCK)
+}
+
+const (
+	spliceNonblock = 2 // SPLICE_F_NONBLOCK
+	// packetBuffer marks a buffer of record.Pipe as a packet.
+	packetBuffer = 1 << 31
+	pageSize     = 4096
+)
+
+// drain reads a copy of a pipe buffer by buffer. Into a pipe of one slot no more
+// than one of them can be moved; and a read ends where a packet ends, though more
+// is there.
+func drain(from scratch, data []byte) (buffers []uint32, err error) {
+	one, err := scratchPipe(pageSize)
+	if err != nil {
+		return nil, err
+	}
+	defer one.close()
+	two, err := scratchPipe(2 * pageSize)
+	if err != nil {
+		return nil, err
+	}
+	defer two.close()
+	buf := make([]byte, len(data)+1)
 	for got := 0; got < len(data); {
-		n, err := unix.Read(fd, data[got:])
-		if errors.Is(err, unix.EINTR) {
-			continue
+		n, err := unix.Splice(from.read, nil, one.write, nil, len(data), spliceNonblock)
+		if err == nil {
+			_, err = unix.Splice(one.read, nil, two.write, nil, int(n), spliceNonblock)
+		}
+		if err == nil {
+			_, err = unix.Write(two.write, []byte{0})
 		}
 		if err != nil || n <= 0 {
-			return fmt.Errorf("read of the copy: %w", err)
+			return nil, fmt.Errorf("splice of the copy: %w", err)
 		}
-		got += n
-		if packets {
-			p.rec.Packets = append(p.rec.Packets, uint32(n))
+		k, err := unix.Read(two.read, buf[:n+1])
+		switch {
+		case err != nil:
+			return nil, fmt.Errorf("read of the copy: %w", err)
+		case int64(k) == n: // a packet; what follows it is still there
+			buffers = append(buffers, uint32(n)|packetBuffer)
+			if _, err := unix.Read(two.read, buf[n:n+1]); err != nil {
+				return nil, fmt.Errorf("read of the copy: %w", err)
+			}
+		default:
+			buffers = append(buffers, uint32(n))
 		}
+		got += copy(data[got:], buf[:n])
 	}
-	return nil
+	return buffers, nil
 }
 
-// packetMode tells whether an end writes packets (O_DIRECT).
-func packetMode(p *pipeObject) bool {
-	for _, w := range p.writers {
-		if w.info.flags&unix.O_DIRECT != 0 {
-			return true
-		}
+// scratch is a pipe of this process's own.
+type scratch struct{ read, write int }
+
+func scratchPipe(capacity int) (scratch, error) {
+	var p [2]int
+	if err := unix.Pipe2(p[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
+		return scratch{}, fmt.Errorf("pipe: %w", err)
 	}
-	return false
+	s := scratch{p[0], p[1]}
+	if _, err := unix.FcntlInt(uintptr(s.write), unix.F_SETPIPE_SZ, capacity); err != nil {
+		s.close()
+		return scratch{}, fmt.Errorf("a pipe of %d bytes: %w", capacity, err)
+	}
+	return s, nil
+}
+
+func (s scratch) close() {
+	unix.Close(s.read)
+	unix.Close(s.write)
 }

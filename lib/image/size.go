@@ -61,7 +61,7 @@ func memory(rec *record.Record) int {
 	case *record.Record_Fd:
 		return 72
 	case *record.Record_Pipe:
-		return n + smallRecord + 4*len(b.Pipe.Packets)
+		return n + smallRecord + 4*(len(b.Pipe.Packets)+len(b.Pipe.Buffers))
 	}
 	return n + smallRecord
 }

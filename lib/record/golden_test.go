@@ -105,7 +105,7 @@ func goldenDescriptors(add func(*Record, []byte)) {
 	add(&Record{Body: &Record_File{&File{FileId: 1 << 32, Path: []byte("/var/log/x"), Dev: 2049, Ino: 13, Mode: 0o100644, Size: 99}}}, nil)
 	add(&Record{Body: &Record_File{&File{FileId: 1<<32 + 1, Path: []byte("/"), Dev: 2049, Ino: 2, Mode: 0o40755}}}, nil)
 	add(&Record{Body: &Record_Fs{&Fs{FsId: 1, CwdFile: 1<<32 + 1, RootFile: 1<<32 + 1, Umask: 0o22}}}, nil)
-	add(&Record{Body: &Record_Pipe{&Pipe{PipeId: 1, Capacity: 65536, Uid: 1, Gid: 1, Mode: 0o10600, Packets: []uint32{3, 2}}}}, []byte("hello"))
+	add(&Record{Body: &Record_Pipe{&Pipe{PipeId: 1, Capacity: 65536, Uid: 1, Gid: 1, Mode: 0o10600, Packets: []uint32{3, 2}, Buffers: []uint32{1<<31 | 3, 1<<31 | 2}}}}, []byte("hello"))
 	for _, o := range goldenOpen() {
 		add(&Record{Body: &Record_OpenFile{o}}, nil)
 	}

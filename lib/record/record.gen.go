@@ -5007,11 +5007,15 @@ type Pipe struct {
 	Gid      uint32
 	Mode     uint32 // st_mode
 	// Bytes of each packet, in order, when an end is in packet mode (O_DIRECT).
+	// Written by versions before buffers were.
 	Packets []uint32
+	// Bytes of each of the kernel's buffers, in order, plus 2^31 for a packet: a
+	// pipe is full when all are in use, however little is in them.
+	Buffers []uint32
 	unknown []byte // fields that this version does not know, as they came
 }
 
-const sizePipe = 88 // bytes
+const sizePipe = 112 // bytes
 
 func (x *Pipe) GetPipeId() uint64 {
 	if x == nil {
@@ -5062,6 +5066,13 @@ func (x *Pipe) GetPackets() []uint32 {
 	return x.Packets
 }
 
+func (x *Pipe) GetBuffers() []uint32 {
+	if x == nil {
+		return nil
+	}
+	return x.Buffers
+}
+
 func (x *Pipe) encode(e *encoder) {
 	if x == nil {
 		return
@@ -5075,6 +5086,13 @@ func (x *Pipe) encode(e *encoder) {
 	if len(x.Packets) > 0 {
 		start := e.begin(58)
 		for _, v := range x.Packets {
+			e.putUint32(v)
+		}
+		e.end(start)
+	}
+	if len(x.Buffers) > 0 {
+		start := e.begin(66)
+		for _, v := range x.Buffers {
 			e.putUint32(v)
 		}
 		e.end(start)
@@ -5101,6 +5119,11 @@ func (x *Pipe) decode(d *decoder, tag uint64) bool {
 		x.Packets = append(x.Packets, d.uint32())
 	case 58:
 		d.packed(8, func() { x.Packets = append(x.Packets, d.uint32()) })
+	case 64:
+		d.take(2 * 4)
+		x.Buffers = append(x.Buffers, d.uint32())
+	case 66:
+		d.packed(8, func() { x.Buffers = append(x.Buffers, d.uint32()) })
 	default:
 		return false
 	}

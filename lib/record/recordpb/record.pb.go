@@ -3825,7 +3825,11 @@ type Pipe struct {
 	Gid      uint32                 `protobuf:"varint,5,opt,name=gid,proto3" json:"gid,omitempty"`
 	Mode     uint32                 `protobuf:"varint,6,opt,name=mode,proto3" json:"mode,omitempty"` // st_mode
 	// Bytes of each packet, in order, when an end is in packet mode (O_DIRECT).
-	Packets       []uint32 `protobuf:"varint,7,rep,packed,name=packets,proto3" json:"packets,omitempty"`
+	// Written by versions before buffers were.
+	Packets []uint32 `protobuf:"varint,7,rep,packed,name=packets,proto3" json:"packets,omitempty"`
+	// Bytes of each of the kernel's buffers, in order, plus 2^31 for a packet: a
+	// pipe is full when all are in use, however little is in them.
+	Buffers       []uint32 `protobuf:"varint,8,rep,packed,name=buffers,proto3" json:"buffers,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3905,6 +3909,13 @@ func (x *Pipe) GetMode() uint32 {
 func (x *Pipe) GetPackets() []uint32 {
 	if x != nil {
 		return x.Packets
+	}
+	return nil
+}
+
+func (x *Pipe) GetBuffers() []uint32 {
+	if x != nil {
+		return x.Buffers
 	}
 	return nil
 }
@@ -5338,7 +5349,7 @@ const file_lib_record_record_proto_rawDesc = "" +
 	"\x05stdio\x18\x01 \x01(\rR\x05stdio\x12\x12\n" +
 	"\x04what\x18\x02 \x01(\tR\x04what\x12\x10\n" +
 	"\x03tty\x18\x03 \x01(\bR\x03ttyB\b\n" +
-	"\x06object\"\xaa\x01\n" +
+	"\x06object\"\xc4\x01\n" +
 	"\x04Pipe\x12\x17\n" +
 	"\apipe_id\x18\x01 \x01(\x04R\x06pipeId\x12\x1a\n" +
 	"\bcapacity\x18\x02 \x01(\rR\bcapacity\x12\x1b\n" +
@@ -5346,7 +5357,8 @@ const file_lib_record_record_proto_rawDesc = "" +
 	"\x03uid\x18\x04 \x01(\rR\x03uid\x12\x10\n" +
 	"\x03gid\x18\x05 \x01(\rR\x03gid\x12\x12\n" +
 	"\x04mode\x18\x06 \x01(\rR\x04mode\x12\x18\n" +
-	"\apackets\x18\a \x03(\rR\apackets\"\xe4\x01\n" +
+	"\apackets\x18\a \x03(\rR\apackets\x12\x18\n" +
+	"\abuffers\x18\b \x03(\rR\abuffers\"\xe4\x01\n" +
 	"\bFileLock\x12\x17\n" +
 	"\aopen_id\x18\x01 \x01(\x04R\x06openId\x12'\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x13.floe.FileLock.KindR\x04kind\x12\x1c\n" +
