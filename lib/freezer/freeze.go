@@ -161,6 +161,9 @@ func (t *Tree) seizeThreads(p *tracer.Ptrace, proc *Process) (changed bool, err 
 
 func (t *Tree) seize(p *tracer.Ptrace, proc *Process, th *Thread) error {
 	th.asked = true
+	if len(proc.Threads) > 1 {
+		p.MindThreads()
+	}
 	// A thread that calls exec is two tasks for a moment, one of them dead; one
 	// that does nothing else can show that one several times in a row.
 	const tries = 20

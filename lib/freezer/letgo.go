@@ -2,7 +2,6 @@ package freezer
 
 import (
 	"errors"
-	"fmt"
 
 	"golang.org/x/sys/unix"
 
@@ -26,8 +25,8 @@ func (t *Tree) Thaw(p *tracer.Ptrace) error {
 func (t *Tree) Kill(p *tracer.Ptrace) error {
 	for _, proc := range t.Procs {
 		if !proc.Zombie {
-			if err := unix.Kill(proc.PID, unix.SIGKILL); err != nil && err != unix.ESRCH {
-				return fmt.Errorf("task %d: kill: %w", proc.PID, err)
+			if err := p.Signal(tracer.TID(proc.PID), unix.SIGKILL); err != nil && !errors.Is(err, tracer.ErrTaskGone) {
+				return err
 			}
 		}
 	}
@@ -48,8 +47,8 @@ func (t *Tree) Stop(p *tracer.Ptrace) error {
 		if proc.Zombie || proc.stopped() {
 			continue
 		}
-		if err := unix.Kill(proc.PID, unix.SIGSTOP); err != nil {
-			return fmt.Errorf("task %d: stop: %w", proc.PID, err)
+		if err := p.Signal(tracer.TID(proc.PID), unix.SIGSTOP); err != nil && !errors.Is(err, tracer.ErrTaskGone) {
+			return err
 		}
 	}
 	return t.Thaw(p)

@@ -52,6 +52,9 @@ func (a *Arena) Clone(p *tracer.Ptrace, parent tracer.TID, list ...CloneArgs) er
 	calls := make([]stub.Call, len(list))
 	for i, c := range list {
 		calls[i] = c.call()
+		if c.Flags&unix.CLONE_THREAD != 0 {
+			p.MindThreads()
+		}
 	}
 	if _, err := a.Run(p, parent, calls); err != nil {
 		return err

@@ -64,6 +64,9 @@ type visit struct {
 	prog   guest
 	notify unix.Signal // 0: its system calls are watched
 	room   uint32      // scratch memory, bytes
+
+	results []int64 // of the calls
+	data    dataFunc
 }
 
 // Run runs calls in a thread, one after another whether they fail or not, and
@@ -80,11 +83,52 @@ type visit struct {
 //  3. SETSIGMASK to all: nothing comes before the first instruction; the
 //     program ends with the task's own mask
 //  4. stops: table in, results out, and at the last one 3 and 2 backwards
+//
+// Where there is no room for the scratch memory that all the calls need, near a
+// limit of the process, they are run in parts.
 func (g *Guest) Run(p *tracer.Ptrace, t Thread, calls []stub.Call, read func(results []int64, data func(call, arg int) ([]byte, error)) error) error {
+	results, data, err := g.run(p, t, calls)
+	if err != nil {
+		return err
+	}
+	return read(results, data)
+}
+
+// dataFunc gives the data of an argument of a call.
+type dataFunc func(call, arg int) ([]byte, error)
+
+func (g *Guest) run(p *tracer.Ptrace, t Thread, calls []stub.Call) ([]int64, dataFunc, error) {
 	v := &visit{Thread: t, p: p, notify: choose(g.notices, t.Mask), room: roomFor(calls)}
 	v.prog = guestProgram(uint64(g.at), g.pid, t.TID, v.notify, t.Mask, v.room, &t.Regs)
-	return g.visit(v, func() error { return v.work(calls, read) })
+	err := g.visit(v, func() error { return v.work(calls) })
+	var short *scratchError
+	if half := len(calls) / 2; errors.As(err, &short) && half > 0 && v.room > scratchPage {
+		first, firstData, err := g.run(p, t, calls[:half])
+		if err != nil {
+			return nil, nil, err
+		}
+		second, secondData, err := g.run(p, t, calls[half:])
+		return append(first, second...), func(call, arg int) ([]byte, error) {
+			if call < half {
+				return firstData(call, arg)
+			}
+			return secondData(call-half, arg)
+		}, err
+	}
+	return v.results, v.data, err
 }
+
+// scratchError says that a task has no room for a guest program's memory.
+type scratchError struct {
+	room  uint32
+	errno unix.Errno
+}
+
+func (e *scratchError) Error() string {
+	return fmt.Sprintf("it could not map %d bytes of scratch memory: %v; raise its limits of address space and data, or vm.max_map_count", e.room, e.errno)
+}
+
+func (e *scratchError) Unwrap() error { return e.errno }
 
 // Ask lets a thread tell what only it can, in the manner of Run.
 func (g *Guest) Ask(p *tracer.Ptrace, t Thread) (Answers, error) {
@@ -121,16 +165,16 @@ func (g *Guest) visit(v *visit, work func() error) error {
 }
 
 // work runs the program up to its last stop.
-func (v *visit) work(calls []stub.Call, read func([]int64, func(int, int) ([]byte, error)) error) error {
+func (v *visit) work(calls []stub.Call) error {
 	stop, regs, err := v.toStop(-1)
 	if err != nil {
 		return err
 	}
 	last := len(v.prog.stops) - 1
 	if stop == last {
-		return fmt.Errorf("it could not map %d bytes of scratch memory: %w", v.room, unix.Errno(-int64(guestScratch(&regs))))
+		return &scratchError{v.room, unix.Errno(-int64(guestScratch(&regs)))}
 	}
-	err = v.fill(guestScratch(&regs), calls, read)
+	err = v.fill(guestScratch(&regs), calls)
 	for stop < last {
 		var serr error
 		if stop, _, serr = v.toStop(stop); serr != nil {
@@ -140,9 +184,12 @@ func (v *visit) work(calls []stub.Call, read func([]int64, func(int, int) ([]byt
 	return err
 }
 
+// scratchPage is the least scratch memory, bytes.
+const scratchPage = 4096
+
 // roomFor bounds the scratch memory that calls need, bytes.
 func roomFor(calls []stub.Call) uint32 {
-	const page, align = 4096, 16
+	const page, align = scratchPage, 16
 	n := guestTable + stub.EntryBytes(len(calls)) + align
 	for _, c := range calls {
 		for _, a := range c.Args {
@@ -164,7 +211,7 @@ func (v *visit) enter() error {
 
 // fill writes the table at the first stop, runs it, and reads it at the
 // second.
-func (v *visit) fill(scratch uint64, calls []stub.Call, read func([]int64, func(int, int) ([]byte, error)) error) error {
+func (v *visit) fill(scratch uint64, calls []stub.Call) error {
 	table, err := stub.Encode(calls, nil, scratch+guestTable, int(v.room)-guestTable)
 	if err != nil {
 		return err
@@ -186,14 +233,16 @@ func (v *visit) fill(scratch uint64, calls []stub.Call, read func([]int64, func(
 	if err := tracer.ReadMem(v.TID, tracer.Addr(scratch+guestTable), b); err != nil {
 		return err
 	}
-	return read(stub.Results(b, len(calls)), func(call, arg int) ([]byte, error) {
+	v.results = stub.Results(b, len(calls))
+	v.data = func(call, arg int) ([]byte, error) {
 		at := table.ReadBack(call, arg)
 		if at == 0 {
 			return nil, fmt.Errorf("argument %d of call %d has no data", arg, call)
 		}
 		off := at - (scratch + guestTable)
 		return b[off : off+uint64(len(calls[call].Args[arg].Bytes))], nil
-	})
+	}
+	return nil
 }
 
 // restore gives the thread back what it had, at the last stop. At any instant
@@ -233,7 +282,7 @@ func (v *visit) toStop(last int) (int, tracer.Regs, error) {
 		sig = 0
 		switch {
 		case s.Gone():
-			return 0, tracer.Regs{}, fmt.Errorf("task %d: %w: %s", v.TID, tracer.ErrTaskGone, s)
+			return 0, tracer.Regs{}, &tracer.GoneError{TID: v.TID, Stop: s}
 		case s.Kind == tracer.SignalStop && s.Signal == unix.SIGSTOP:
 			sig = s.Signal // nothing blocks it; the group stop that follows ends with the thaw
 			continue
@@ -284,7 +333,7 @@ func ToEventStop(p *tracer.Ptrace, tid tracer.TID) (tracer.Stop, error) {
 func TowardsEventStop(p *tracer.Ptrace, tid tracer.TID, s tracer.Stop) (done bool, err error) {
 	switch {
 	case s.Gone():
-		return false, fmt.Errorf("task %d: %w: %s", tid, tracer.ErrTaskGone, s)
+		return false, &tracer.GoneError{TID: tid, Stop: s}
 	case s.Kind == tracer.EventStop || s.Kind == tracer.GroupStop:
 		return true, nil
 	}

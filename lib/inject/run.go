@@ -182,7 +182,7 @@ func runToTrap(p *tracer.Ptrace, tid tracer.TID, regs *tracer.Regs) (tracer.Regs
 		}
 		switch {
 		case s.Gone():
-			return tracer.Regs{}, fmt.Errorf("task %d: %w: %s", tid, tracer.ErrTaskGone, s)
+			return tracer.Regs{}, &tracer.GoneError{TID: tid, Stop: s}
 		case s.Kind == tracer.SignalStop && s.Signal == unix.SIGTRAP:
 			return p.GetRegs(tid)
 		case s.Kind == tracer.SignalStop:

@@ -60,6 +60,8 @@ func (p *Ptrace) SetOptions(tid TID, opts int) error {
 // Wait waits for one task to change state. A task that is gone without a
 // status left to fetch is ErrTaskGone.
 func (p *Ptrace) Wait(tid TID) (Stop, error) {
+	p.t.waiting.begin(tid)
+	defer p.t.waiting.end()
 	_, s, err := p.wait(tid, 0)
 	return s, err
 }

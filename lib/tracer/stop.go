@@ -34,6 +34,17 @@ type Stop struct {
 	Core   bool        // Killed with a core dump
 }
 
+// GoneError is an ErrTaskGone of a task whose end this thread has seen, and
+// waited for.
+type GoneError struct {
+	TID  TID
+	Stop Stop // Exited or Killed
+}
+
+func (e *GoneError) Error() string { return fmt.Sprintf("task %d: %v: %s", e.TID, ErrTaskGone, e.Stop) }
+
+func (e *GoneError) Unwrap() error { return ErrTaskGone }
+
 // Gone tells whether the task has ended.
 func (s Stop) Gone() bool { return s.Kind == Exited || s.Kind == Killed }
 

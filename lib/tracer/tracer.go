@@ -34,8 +34,11 @@ var ErrClosed = errors.New("tracer is closed")
 
 // Tracer is a locked OS thread that waits for functions to run.
 type Tracer struct {
-	work chan job
-	tid  int
+	work    chan job
+	tid     int
+	waiting waiting
+	minded  bool          // see MindThreads
+	closed  chan struct{} // by Close
 }
 
 type job struct {
@@ -45,7 +48,7 @@ type job struct {
 
 // New starts the ptrace thread.
 func New() *Tracer {
-	t := &Tracer{work: make(chan job)}
+	t := &Tracer{work: make(chan job), closed: make(chan struct{})}
 	ready := make(chan struct{})
 	go t.loop(ready)
 	<-ready
@@ -93,6 +96,7 @@ func (t *Tracer) Do(f func(*Ptrace) error) (err error) {
 func (t *Tracer) Close() {
 	defer func() { _ = recover() }()
 	close(t.work)
+	close(t.closed)
 }
 
 // Ptrace has the requests that only the ptrace thread may make. It is valid
