@@ -13,7 +13,7 @@ import (
 // check reads an image to its end, and lists what keeps it from being restored
 // here, one reason a line.
 func check(ctx context.Context, in *os.File, out io.Writer, log *cli.Logger, opt options) error {
-	src, err := readRecords(in)
+	src, err := readRecords(ctx, in)
 	if err != nil {
 		return err
 	}

@@ -17,11 +17,20 @@
 // regular files only, those that the tree has mapped or runs. Devices and fifos
 // are opened, locks taken and pipes filled afterwards.
 //
-// The tree is let go whole or not at all: if anything fails, or restore itself
-// is killed, nothing of it is left.
+// The tree is let go whole or not at all. The point of no return comes when all
+// of it is ready, with all that it has open, and none of it has run: one store
+// to memory. Up to there, if anything fails, or a signal ends restore (SIGHUP,
+// SIGINT, SIGQUIT or SIGTERM, unless it was started with that one ignored), or
+// restore is killed, nothing of the tree is left: no task, and no zombie either
+// but when restore is killed. From there on the tree runs, whatever happens to
+// restore. What is left to do then needs nothing of the tasks' limits; what goes
+// wrong all the same is a warning, "the tree runs, but: ...", and the exit status
+// is that of a success. The pid file gets its name after the point.
 //
-// Without -d restore stays in front of the tree: it passes signals on to the
-// root task, waits for it, and exits with its status.
+// Without -d restore stays in front of the tree: from the point of no return on
+// it passes signals on to the root task, SIGUSR1, SIGUSR2, SIGALRM, SIGCONT,
+// SIGWINCH and SIGTSTP too; it waits for the root task, and exits with its
+// status. With -d signals do nothing from there on.
 //
 // Standard input, output and error of the tree, where they led out of it, are
 // restore's own. When the image comes on standard input, a tree that reads its
@@ -56,7 +65,8 @@
 //	the root task's, or 128+n when signal n ended it
 //	with -d: 0 the tree runs
 //	with --check: 0 it can be restored here
-//	1  it could not be restored; nothing is left of it (--check: it could not be)
+//	1  it could not be restored, or a signal came first; nothing is left of it
+//	   (--check: it could not be)
 //	2  usage
 //	3  the image is damaged, incomplete, or not an image
 //
@@ -92,18 +102,21 @@ type flags struct {
 func main() {
 	var f flags
 	cli.Main("restore", manual, &f, func(ctx context.Context, log *cli.Logger) error {
-		in := os.Stdin
-		if f.Image != "" {
-			file, err := os.Open(f.Image)
-			if err != nil {
-				return err
+		ctx, sig := catchSignals(ctx)
+		return sig.during(func() error {
+			in := os.Stdin
+			if f.Image != "" {
+				file, err := os.Open(f.Image)
+				if err != nil {
+					return err
+				}
+				in = file
 			}
-			in = file
-		}
-		opt := options{Detach: f.Detach, Pidfile: f.Pidfile, ForceFiles: f.ForceFiles, VDSO: f.VDSO, HostClocks: f.Clocks == "host"}
-		if f.Check {
-			return check(ctx, in, os.Stdout, log, opt)
-		}
-		return run(ctx, in, log, opt)
+			opt := options{Detach: f.Detach, Pidfile: f.Pidfile, ForceFiles: f.ForceFiles, VDSO: f.VDSO, HostClocks: f.Clocks == "host"}
+			if f.Check {
+				return check(ctx, in, os.Stdout, log, opt)
+			}
+			return run(ctx, sig, in, log, opt)
+		})
 	})
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 
@@ -33,37 +32,38 @@ func (opt options) restorer(in *os.File, log *cli.Logger) restorer.Options {
 
 // run reads an image from in, brings its tree back and, unless opt.Detach,
 // stays with it until its root ends.
-func run(ctx context.Context, in *os.File, log *cli.Logger, opt options) error {
-	src, err := readRecords(in)
+func run(ctx context.Context, sig *signals, in *os.File, log *cli.Logger, opt options) error {
+	src, err := readRecords(ctx, in)
 	if err != nil {
 		return err
 	}
 	front := !opt.Detach
-	var fg *foreground
 	if front {
-		if fg, err = newForeground(); err != nil {
-			return err
-		}
-		defer fg.close()
+		sig.catch(forwarded...)
 	}
+	pid := src.im.Tasks[0].Pid
+	sig.begin()
+	file, err := newPidfile(opt.Pidfile, pid)
+	if err != nil {
+		return err
+	}
+	defer file.drop()
 	ropt := opt.restorer(in, log)
+	ropt.Commit = sig.commit
 	progress := log.Progress("restore", src.size())
-	err = restorer.Restore(ctx, src.im, ropt, func(ctx context.Context, target, shmem func(uint64) (int, bool)) ([]pages.Guard, error) {
+	root, err := restorer.Restore(ctx, src.im, ropt, func(ctx context.Context, target, shmem func(uint64) (int, bool)) ([]pages.Guard, error) {
 		return src.load(ctx, pages.LoadOptions{Target: target, Shared: shmem, Progress: progress.Add})
 	})
 	progress.Done()
 	if err != nil {
 		return err
 	}
-	root := src.im.Tasks[0]
-	log.Verbosef("restored %d tasks, root %d", len(src.im.Tasks), root.Pid)
-	if opt.Pidfile != "" {
-		if err := os.WriteFile(opt.Pidfile, fmt.Appendln(nil, root.Pid), 0o644); err != nil {
-			return fmt.Errorf("the tree runs, but: %w", err)
-		}
+	log.Verbosef("restored %d tasks, root %d", len(src.im.Tasks), pid)
+	if err := file.show(pid); err != nil {
+		log.Warnf("the tree runs, but: pid file: %v", err)
 	}
 	if front {
-		return fg.wait(root)
+		return newForeground(sig, root, src.im.Tasks[0]).wait()
 	}
 	return nil
 }
@@ -77,8 +77,12 @@ type source struct {
 }
 
 // readRecords reads an image up to its first Pages record.
-func readRecords(in *os.File) (*source, error) {
-	r, err := record.NewReader(in)
+func readRecords(ctx context.Context, in *os.File) (*source, error) {
+	stream, err := interruptible(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	r, err := record.NewReader(stream)
 	if err != nil {
 		return nil, cli.BadInput(err)
 	}

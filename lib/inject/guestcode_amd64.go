@@ -109,6 +109,17 @@ func (a *asm) munmap(room uint32) {
 
 // leave gives the registers back and jumps to where the task was.
 func (a *asm) leave(own *tracer.Regs) {
+	a.most(own)
+	again, onward := resume(*own)
+	a.op(0x4c, 0x89, 0xf9) // mov %r15, %rcx
+	plain := a.jrcxz()
+	a.out(&again)
+	a.land(plain)
+	a.out(&onward)
+}
+
+// most sets all registers but those that out sets.
+func (a *asm) most(own *tracer.Regs) {
 	for _, r := range []struct {
 		reg int
 		v   uint64
@@ -118,12 +129,6 @@ func (a *asm) leave(own *tracer.Regs) {
 	} {
 		a.mov64(r.reg, r.v)
 	}
-	again, onward := resume(*own)
-	a.op(0x4c, 0x89, 0xf9) // mov %r15, %rcx
-	plain := a.jrcxz()
-	a.out(&again)
-	a.land(plain)
-	a.out(&onward)
 }
 
 // out sets the last three registers and jumps.

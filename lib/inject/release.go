@@ -18,11 +18,17 @@ import (
 //     of restore kills all (OptExitKill).
 //  2. Disarm every thread: OptExitKill is taken off. A death now lets the
 //     threads run: each finds the commit page at zero and kills its process.
-//  3. Seed.Commit, one store. A death from here on lets every thread that
-//     still stands at the gate go on through its signal frame.
-//  4. Settle every thread: final registers directly. What is left is the
-//     arena's mapping, which each process unmaps (UnmapArena).
-//  5. Detach.
+//  3. Seed.Commit, one store: the point of no return. A death from here on lets
+//     every thread that still stands at the gate go on through its signal frame.
+//  4. Halt those that were stopped.
+//  5. Settle every thread, but for one of each address space: final registers
+//     directly. That one takes the Exit, which was made ready before 2.
+//  6. Detach.
+//
+// Nothing after 3 depends on what the tasks may or have: requests of ptrace, and
+// one munmap of whole mappings. Where one fails all the same, the thread stays as
+// it is: at the gate, or in the exit's program, it goes on by itself when it is
+// detached.
 
 // frameGap is free room below a frame, bytes: a signal may come between the
 // setting of a thread's mask and of its registers, and then its handler's
@@ -72,6 +78,9 @@ func (a *Arena) Arm(p *tracer.Ptrace, tid tracer.TID, slot int, f *Final) error 
 // Disarm lets a thread outlive its tracer.
 func Disarm(p *tracer.Ptrace, tid tracer.TID) error { return p.SetOptions(tid, 0) }
 
+// Rearm takes Disarm back.
+func Rearm(p *tracer.Ptrace, tid tracer.TID) error { return p.SetOptions(tid, puppetOptions) }
+
 // Commit is the point of no return: one store to the page that all gates read.
 func (s *Seed) Commit() { atomic.StoreUint32(commitWord(s.commit), 1) }
 
@@ -86,51 +95,36 @@ func Settle(p *tracer.Ptrace, tid tracer.TID, f *Final) error {
 	return p.SetRegs(tid, &f.Regs)
 }
 
-// UnmapCalls is the call that removes the arena, for RunGuest.
-func (a *Arena) UnmapCalls() []stub.Call {
-	return []stub.Call{{What: "munmap of floe's arena", Nr: unix.SYS_MUNMAP, Args: []stub.Arg{stub.I(a.Base), stub.I(a.End() - a.Base)}}}
-}
-
-// UnmapArena removes the arena from a settled process, through its thread tid,
-// which gets its final state. It is for a process without a vDSO: there is no
-// place for a guest program, and a kill in the few microseconds of this call
-// costs the process.
-func (a *Arena) UnmapArena(p *tracer.Ptrace, tid tracer.TID, f *Final) error {
-	if err := p.SetSigMask(tid, puppetMask); err != nil {
-		return err
-	}
-	regs := callRegs(a.Base+a.code.Call, unix.SYS_MUNMAP, []uint64{a.Base, a.End() - a.Base})
-	keepSegments(&regs, &f.Regs)
-	if err := p.SetRegs(tid, &regs); err != nil {
-		return err
-	}
-	for range 2 { // the call's entry and its exit
-		if err := p.Syscall(tid, 0); err != nil {
-			return err
-		}
-		if s, err := p.Wait(tid); err != nil {
-			return err
-		} else if s.Gone() {
-			return fmt.Errorf("task %d: %w: %s", tid, tracer.ErrTaskGone, s)
-		}
-	}
-	got, err := p.GetRegs(tid)
+// Halt stops the process of a thread that stands at the gate by a stop signal, as
+// job control does: it stays stopped when it is detached, be it before it is
+// settled. Pending signals stay what they are: the signal goes past them. It must
+// have its default action.
+func Halt(p *tracer.Ptrace, tid tracer.TID, sig unix.Signal) error {
+	regs, err := p.GetRegs(tid)
 	if err != nil {
 		return err
 	}
-	if res := callResult(&got); res != 0 {
-		return fmt.Errorf("task %d: munmap of floe's arena: %w", tid, unix.Errno(-res))
+	// A terminal's stop signals do nothing to an orphaned process group: then it
+	// is one instruction of the gate that runs.
+	for _, try := range []unix.Signal{sig, unix.SIGSTOP} {
+		if err := p.SetSigMask(tid, puppetMask&^(1<<(try-1))); err != nil {
+			return err
+		}
+		if err := p.SetRegs(tid, &regs); err != nil {
+			return err
+		}
+		if err := p.Step(tid, try); err != nil {
+			return err
+		}
+		s, err := p.Wait(tid)
+		switch {
+		case err != nil:
+			return err
+		case s.Gone():
+			return &tracer.GoneError{TID: tid, Stop: s}
+		case s.Kind == tracer.GroupStop:
+			return p.SetRegs(tid, &regs)
+		}
 	}
-	// A stop inside the kernel's signal code: only from there does it restart
-	// an interrupted call.
-	if err := p.Interrupt(tid); err != nil {
-		return err
-	}
-	if err := p.Cont(tid, 0); err != nil {
-		return err
-	}
-	if err := awaitEventStop(p, tid); err != nil {
-		return err
-	}
-	return Settle(p, tid, f)
+	return fmt.Errorf("task %d: it does not stop by %s", tid, unix.SignalName(sig))
 }

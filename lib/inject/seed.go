@@ -28,6 +28,7 @@ type Seed struct {
 	TID    tracer.TID
 	Arena  *Arena
 	commit []byte
+	pidfd  int // closed, and -1, once it has been waited for
 }
 
 // NewSeed starts the first puppet. Its descriptors are duplicates of those in
@@ -44,7 +45,7 @@ func NewSeed(p *tracer.Ptrace, a *Arena, inherit ...int) (*Seed, error) {
 		return nil, err
 	}
 	defer shared.Close()
-	s := &Seed{Arena: a}
+	s := &Seed{Arena: a, pidfd: -1}
 	s.commit, err = unix.Mmap(int(shared.Fd()), 0, stub.PageSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	if err != nil {
 		return nil, fmt.Errorf("mmap of the commit page: %w", err)
@@ -56,7 +57,7 @@ func NewSeed(p *tracer.Ptrace, a *Arena, inherit ...int) (*Seed, error) {
 	pid, err := syscall.ForkExec(fmt.Sprintf("/proc/self/fd/%d", exe.Fd()), []string{"floe-seed"}, &syscall.ProcAttr{
 		Files: files,
 		// Between here and PTRACE_SEIZE nothing else would end it with us.
-		Sys: &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL},
+		Sys: &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, PidFD: &s.pidfd},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("start of the first puppet: %w", err)
@@ -91,14 +92,21 @@ func (s *Seed) init(p *tracer.Ptrace, seedAt uint64, commitFD int) error {
 	return err
 }
 
-// Kill ends the first puppet and reaps it. The others don't depend on it.
+// Kill ends the first puppet and reaps it, once. The others don't depend on it.
 func (s *Seed) Kill(p *tracer.Ptrace) {
-	_ = unix.Kill(int(s.TID), unix.SIGKILL)
-	for {
-		if st, err := p.Wait(s.TID); err != nil || st.Gone() {
-			return
+	if s.pidfd < 0 {
+		return
+	}
+	// It may have ended before, and its id be another's.
+	err := unix.PidfdSendSignal(s.pidfd, unix.SIGKILL, nil, 0)
+	for err == nil {
+		var st tracer.Stop
+		if st, err = p.Wait(s.TID); st.Gone() {
+			break
 		}
 	}
+	unix.Close(s.pidfd)
+	s.pidfd = -1
 }
 
 // awaitEventStop waits for a task to be in the stop that Interrupt or its
@@ -107,6 +115,9 @@ func awaitEventStop(p *tracer.Ptrace, tid tracer.TID) error {
 	s, err := p.Wait(tid)
 	if err != nil {
 		return err
+	}
+	if s.Gone() {
+		return &tracer.GoneError{TID: tid, Stop: s}
 	}
 	if s.Kind != tracer.EventStop {
 		return fmt.Errorf("task %d: %s instead of an event stop", tid, s)

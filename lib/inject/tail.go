@@ -13,6 +13,11 @@ import (
 	"floe/lib/tracer"
 )
 
+// noRoomError says why a process has no room for a guest program.
+type noRoomError string
+
+func (e noRoomError) Error() string { return string(e) }
+
 // findTail looks for guestSize bytes at the end of a process's vDSO that its
 // ELF image leaves free: zeros, or a guest program that was left behind (left).
 func findTail(pid tracer.TID, mem *tracer.Mem) (at tracer.Addr, left bool, err error) {
@@ -22,7 +27,7 @@ func findTail(pid tracer.TID, mem *tracer.Mem) (at tracer.Addr, left bool, err e
 	}
 	const most = 64 << 10
 	if end-start > most {
-		return 0, false, fmt.Errorf("its vDSO has %d bytes", end-start)
+		return 0, false, noRoomError(fmt.Sprintf("its vDSO has %d bytes", end-start))
 	}
 	b := make([]byte, end-start)
 	if err := mem.Read(start, b); err != nil {
@@ -30,16 +35,16 @@ func findTail(pid tracer.TID, mem *tracer.Mem) (at tracer.Addr, left bool, err e
 	}
 	used, err := elfEnd(b)
 	if err != nil {
-		return 0, false, fmt.Errorf("its vDSO: %w", err)
+		return 0, false, noRoomError(fmt.Sprintf("its vDSO: %v", err))
 	}
 	off := (used + 15) &^ 15
 	if off+guestSize > len(b) {
-		return 0, false, fmt.Errorf("its vDSO leaves %d bytes free, floe needs %d", len(b)-off, guestSize)
+		return 0, false, noRoomError(fmt.Sprintf("its vDSO leaves %d bytes free, floe needs %d", len(b)-off, guestSize))
 	}
 	free := b[off : off+guestSize]
 	left = bytes.HasPrefix(free, guestMagic[:])
 	if !left && len(bytes.Trim(free, "\x00")) != 0 {
-		return 0, false, fmt.Errorf("the end of its vDSO is in use")
+		return 0, false, noRoomError("the end of its vDSO is in use")
 	}
 	return start + tracer.Addr(off), left, nil
 }
@@ -55,7 +60,7 @@ func VDSO(pid tracer.TID) (start, end tracer.Addr, err error) {
 	}
 	i := bytes.Index(maps, []byte("[vdso]\n"))
 	if i < 0 {
-		return 0, 0, fmt.Errorf("it has no vDSO, and so no room for floe's code: it can't be checkpointed")
+		return 0, 0, noRoomError("it has no vDSO, and so no room for floe's code: it can't be checkpointed")
 	}
 	line := maps[bytes.LastIndexByte(maps[:i], '\n')+1 : i]
 	from, rest, _ := bytes.Cut(line, []byte("-"))

@@ -16,5 +16,5 @@
 //  9. release   all at once: see package inject, release.go
 //
 // If anything fails before the release has committed, every process made so
-// far is killed.
+// far is killed and waited for (undo.go). Afterwards nothing fails: see release.go.
 package restorer

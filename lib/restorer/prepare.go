@@ -8,13 +8,21 @@ import (
 	"floe/lib/tracer"
 )
 
-// live calls f for every process that isn't a zombie, in order.
+// live calls f for every process that isn't a zombie, in order. Once they are
+// made, and until they are let go, it keeps the focus on the one that f is for.
 func (r *Restorer) live(f func(*record.Task) error) error {
 	for _, t := range r.im.Tasks {
 		if t.State == record.Task_ZOMBIE {
 			continue
 		}
-		if err := f(t); err != nil {
+		var err error
+		if r.made {
+			err = r.focus.on(t.Pid)
+		}
+		if err == nil {
+			err = f(t)
+		}
+		if err != nil {
 			return taskErr(t, err)
 		}
 	}

@@ -1,21 +1,41 @@
 package restorer
 
 import (
-	"bytes"
-	"fmt"
-	"time"
+	"errors"
 
 	"golang.org/x/sys/unix"
 
 	"floe/lib/inject"
-	"floe/lib/procfs"
 	"floe/lib/record"
 	"floe/lib/tracer"
 )
 
-// arm makes every thread ready, up to the point of no return. Until it has
-// returned nil nothing of the tree would survive this process.
-func (r *Restorer) arm(p *tracer.Ptrace) error {
+// release lets a finished tree go: up to the point of no return whatever fails
+// undoes it all, and after it nothing is an error any more.
+func (r *Restorer) release(p *tracer.Ptrace) error {
+	exits, err := r.arm(p)
+	if err != nil {
+		return err
+	}
+	err = r.disarm(p)
+	if err == nil {
+		err = r.commit()
+	}
+	if err != nil {
+		_ = r.threadsOf(func(_ *record.Task, tid tracer.TID) error {
+			_ = inject.Rearm(p, tid)
+			return nil
+		})
+		return err
+	}
+	r.committed = true
+	r.letGo(p, exits)
+	return nil
+}
+
+// arm makes every thread ready, and the way out of the arena for every address
+// space.
+func (r *Restorer) arm(p *tracer.Ptrace) (map[tracer.TID]*inject.Exit, error) {
 	slots := map[uint64]int{}
 	if err := r.threadsOf(func(t *record.Task, tid tracer.TID) error {
 		slot := slots[t.MmId]
@@ -26,15 +46,35 @@ func (r *Restorer) arm(p *tracer.Ptrace) error {
 		}
 		return r.arena.Arm(p, tid, slot, f)
 	}); err != nil {
-		return err
+		return nil, err
 	}
-	if err := r.threadsOf(func(_ *record.Task, tid tracer.TID) error {
+	exits := map[tracer.TID]*inject.Exit{}
+	return exits, r.live(func(t *record.Task) error {
+		if !r.shares.OwnsMM(t) {
+			return nil
+		}
+		tid := tracer.TID(t.Pid)
+		var err error
+		exits[tid], err = r.arena.NewExit(tid, r.finals[t.Pid])
+		return err
+	})
+}
+
+// disarm lets every thread outlive this process: at the gate, where it ends
+// unless the tree was committed.
+func (r *Restorer) disarm(p *tracer.Ptrace) error {
+	return r.threadsOf(func(_ *record.Task, tid tracer.TID) error {
 		return inject.Disarm(p, tid)
-	}); err != nil {
-		return err
+	})
+}
+
+// commit passes the point of no return, unless the caller has changed its mind.
+func (r *Restorer) commit() error {
+	if r.opt.Commit == nil {
+		r.seed.Commit()
+		return nil
 	}
-	r.seed.Commit()
-	return nil
+	return r.opt.Commit(r.seed.Commit)
 }
 
 // threadsOf calls f for every thread of every live process.
@@ -49,81 +89,73 @@ func (r *Restorer) threadsOf(f func(*record.Task, tracer.TID) error) error {
 	})
 }
 
-// letGo releases a committed tree.
-func (r *Restorer) letGo(p *tracer.Ptrace) error {
-	if err := r.threadsOf(func(_ *record.Task, tid tracer.TID) error {
-		return inject.Settle(p, tid, r.finals[int32(tid)])
-	}); err != nil {
-		return err
-	}
-	if err := r.live(func(t *record.Task) error {
-		if !r.shares.OwnsMM(t) {
-			return nil
+// letGo releases a committed tree. Whatever goes wrong, a thread that is
+// detached goes on by itself, so that each step is taken in any case; but for
+// the arena, which stays where a thread still stands in it.
+func (r *Restorer) letGo(p *tracer.Ptrace, exits map[tracer.TID]*inject.Exit) {
+	unsettled := map[uint64]bool{} // by mm_id
+	r.each(func(t *record.Task, tid tracer.TID) {
+		if t.State == record.Task_STOPPED && int32(tid) == t.Pid {
+			r.mishap(t, inject.Halt(p, tid, stopSignal(t)))
 		}
-		return r.unmapArena(p, t)
-	}); err != nil {
-		return err
-	}
-	// Children first: a parent must not find its children missing from where
-	// it left them because they have not run yet, nor see them end early.
-	return r.live(func(t *record.Task) error { return r.detach(p, t) })
-}
-
-// unmapArena takes floe's arena out of a process, by code in the process's own
-// vDSO where it has one: that survives our death at any instant.
-func (r *Restorer) unmapArena(p *tracer.Ptrace, t *record.Task) error {
-	tid, f := tracer.TID(t.Pid), r.finals[t.Pid]
-	g, err := inject.NewGuest(tid)
-	if err != nil {
-		return r.arena.UnmapArena(p, tid, f)
-	}
-	defer g.Close()
-	th := inject.Thread{TID: tid, Regs: f.Regs, Mask: f.Mask}
-	return g.Run(p, th, r.arena.UnmapCalls(), func(res []int64, _ func(int, int) ([]byte, error)) error {
-		if res[0] != 0 {
-			return fmt.Errorf("munmap of floe's arena: %w", unix.Errno(-res[0]))
+		if exits[tid] != nil {
+			return
 		}
-		return nil
+		if err := inject.Settle(p, tid, r.finals[int32(tid)]); err != nil {
+			r.mishap(t, err)
+			if !errors.Is(err, tracer.ErrTaskGone) {
+				unsettled[t.MmId] = true
+			}
+		}
 	})
+	r.each(func(t *record.Task, tid tracer.TID) {
+		if x := exits[tid]; x != nil && !unsettled[t.MmId] {
+			r.mishap(t, x.Take(p))
+		}
+	})
+	// Children first: a parent must not find its children missing from where
+	// it left them because they have not run yet, nor see them end early. The
+	// first thread of a stopped process is the one that stops the others.
+	r.each(func(t *record.Task, tid tracer.TID) { r.mishap(t, p.Detach(tid, 0)) })
 }
 
-// detach lets the threads of one process go. One that was stopped goes into
-// its stop: the leader first, since the others would run until it has told
-// them.
-func (r *Restorer) detach(p *tracer.Ptrace, t *record.Task) error {
-	for i, tid := range t.Tids {
-		var sig unix.Signal
-		stopped := t.State == record.Task_STOPPED && i == 0
-		if stopped {
-			sig = unix.SIGSTOP
-			if t.StopSignal != 0 {
-				sig = unix.Signal(t.StopSignal)
-			}
+// each is threadsOf for what can't be undone any more: it goes on to the end.
+func (r *Restorer) each(f func(*record.Task, tracer.TID)) {
+	for _, t := range r.im.Tasks {
+		if t.State == record.Task_ZOMBIE {
+			continue
 		}
-		if err := p.Detach(tracer.TID(tid), sig); err != nil {
-			return err
-		}
-		if stopped {
-			if err := awaitStopped(t.Pid); err != nil {
-				return err
-			}
+		for _, tid := range t.Tids {
+			f(t, tracer.TID(tid))
 		}
 	}
-	return nil
 }
 
-// awaitStopped waits until a task is in group stop.
-func awaitStopped(pid int32) error {
-	const tries = 10000
-	for range tries {
-		b, err := procfs.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-		if err != nil {
-			return err
+// mishap tells of what went wrong with a task after the point of no return. A
+// task that somebody has killed since then is none.
+func (r *Restorer) mishap(t *record.Task, err error) {
+	var gone *tracer.GoneError
+	switch {
+	case err == nil:
+	case errors.As(err, &gone):
+		if gone.TID == tracer.TID(r.root.PID) {
+			r.root.Ended = &gone.Stop
 		}
-		if i := bytes.LastIndexByte(b, ')'); i >= 0 && i+2 < len(b) && b[i+2] == 'T' {
-			return nil
-		}
-		time.Sleep(100 * time.Microsecond)
+	case errors.Is(err, tracer.ErrTaskGone):
+	case r.opt.Warnf != nil:
+		r.opt.Warnf("the tree runs, but: %v", taskErr(t, err))
 	}
-	return fmt.Errorf("task %d did not stop", pid)
+}
+
+// stopSignal is what stops a process that was stopped.
+func stopSignal(t *record.Task) unix.Signal {
+	sig := unix.Signal(t.StopSignal)
+	switch sig {
+	case unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU:
+		const sigDfl = 0
+		if a := t.Actions[sig-1]; a.Handler == sigDfl {
+			return sig
+		}
+	}
+	return unix.SIGSTOP
 }

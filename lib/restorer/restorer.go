@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"golang.org/x/sys/unix"
-
 	"floe/lib/clocks"
 	"floe/lib/image"
 	"floe/lib/inject"
@@ -24,8 +22,10 @@ type Options struct {
 	// StdinIsImage: the image comes on descriptor 0, so a tree that reads its
 	// caller's terminal gets /dev/tty.
 	StdinIsImage bool
-	Warnf        func(format string, args ...any)
-	Verbosef     func(format string, args ...any)
+	// Commit, if set, calls point, the point of no return, or refuses to.
+	Commit   func(point func()) error
+	Warnf    func(format string, args ...any)
+	Verbosef func(format string, args ...any)
 }
 
 // LoadPages fills the puppets' memory. target tells which task to write an
@@ -36,29 +36,43 @@ type LoadPages func(ctx context.Context, target func(mmID uint64) (pid int, ok b
 
 // Restorer holds one tree in the making.
 type Restorer struct {
-	im     *image.Image
-	opt    Options
-	own    self
-	shares *plan.Sharing
-	steps  []plan.Step
-	mapped *mapped
-	held   *held
-	arena  *inject.Arena
-	tracer *tracer.Tracer
-	seed   *inject.Seed
-	mms    map[uint64]*plan.AddressSpace
-	made   []tracer.TID   // processes, in the order of their making
-	clocks clocks.Offsets // that the tree gets
-	kernel kernelVDSO
-	vdsos  map[uint64]*imageVDSO // by mm_id
-	cpu    *record.Cpu
-	finals map[int32]*inject.Final // by tid, without extended registers
+	im        *image.Image
+	opt       Options
+	own       self
+	shares    *plan.Sharing
+	steps     []plan.Step
+	mapped    *mapped
+	held      *held
+	arena     *inject.Arena
+	tracer    *tracer.Tracer
+	seed      *inject.Seed
+	mms       map[uint64]*plan.AddressSpace
+	root      *Root
+	focus     focus
+	made      bool           // all processes are there
+	committed bool           // the point of no return is passed
+	clocks    clocks.Offsets // that the tree gets
+	kernel    kernelVDSO
+	vdsos     map[uint64]*imageVDSO // by mm_id
+	cpu       *record.Cpu
+	finals    map[int32]*inject.Final // by tid, without extended registers
 }
 
 // Restore makes the tree of im and lets it go. load is called when the memory
-// is ready for contents. The tree's root is a child of this process.
-func Restore(ctx context.Context, im *image.Image, opt Options, load LoadPages) error {
-	r := &Restorer{im: im, opt: opt, mms: map[uint64]*plan.AddressSpace{}, finals: map[int32]*inject.Final{}}
+// is ready for contents. The tree's root is a child of this process. An error
+// says that there is no tree, and nothing left of it: what goes wrong after the
+// point of no return is a warning. The end of ctx counts up to there.
+func Restore(ctx context.Context, im *image.Image, opt Options, load LoadPages) (*Root, error) {
+	r := &Restorer{im: im, opt: opt, mms: map[uint64]*plan.AddressSpace{}, focus: focus{pidfd: -1}, finals: map[int32]*inject.Final{}}
+	defer context.AfterFunc(ctx, r.focus.end)()
+	err := r.restore(ctx, load)
+	if !r.committed && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	return r.root, err
+}
+
+func (r *Restorer) restore(ctx context.Context, load LoadPages) error {
 	if err := r.check(ctx, func(err error) error { return err }); err != nil {
 		return err
 	}
@@ -66,21 +80,19 @@ func Restore(ctx context.Context, im *image.Image, opt Options, load LoadPages) 
 	if err := r.openMapped(); err != nil {
 		return err
 	}
+	disown, err := adopt()
+	if err != nil {
+		return err
+	}
+	defer disown()
 	r.tracer = tracer.New()
 	defer r.tracer.Close()
-	committed := false
-	err := r.build(ctx, load)
-	if err == nil {
-		err = r.tracer.Do(func(p *tracer.Ptrace) error {
-			if err := r.arm(p); err != nil {
-				return err
-			}
-			committed = true
-			return r.letGo(p)
-		})
+	defer r.focus.off()
+	if err = r.build(ctx, load); err == nil {
+		err = r.tracer.Do(r.release)
 	}
-	if err != nil && !committed {
-		r.killAll()
+	if err != nil {
+		r.undo()
 	}
 	return err
 }
@@ -138,28 +150,6 @@ func (r *Restorer) target(mmID uint64) (int, bool) {
 		}
 	}
 	return 0, false
-}
-
-// killAll kills what was made, leaves first, and reaps the root.
-func (r *Restorer) killAll() {
-	_ = r.tracer.Do(func(p *tracer.Ptrace) error {
-		if r.seed != nil {
-			r.seed.Kill(p)
-		}
-		for i := len(r.made) - 1; i >= 0; i-- {
-			_ = unix.Kill(int(r.made[i]), unix.SIGKILL)
-		}
-		for len(r.made) > 0 {
-			// Every tracee's end, threads' too, until there is none.
-			if _, _, err := p.WaitAny(true); err != nil {
-				if !errors.Is(err, tracer.ErrTaskGone) {
-					return err
-				}
-				return nil
-			}
-		}
-		return nil
-	})
 }
 
 // taskErr names the task in an error.

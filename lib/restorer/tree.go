@@ -2,7 +2,6 @@ package restorer
 
 import (
 	"fmt"
-	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -61,25 +60,32 @@ func (r *Restorer) makeTree(p *tracer.Ptrace) error {
 			return err
 		}
 	}
+	r.made = true
 	return nil
 }
 
 func (r *Restorer) step(p *tracer.Ptrace, s plan.Step) error {
 	tid := tracer.TID(s.Task)
+	if s.Task == 0 {
+		tid = r.seed.TID
+	}
+	if err := r.focus.on(int32(tid)); err != nil {
+		return err
+	}
 	switch s.Kind {
 	case plan.Fork:
 		c := inject.CloneArgs{TID: tracer.TID(s.Child.Pid), Flags: s.Flags, ExitSignal: uint64(s.Child.ExitSignal)}
 		if s.Task == 0 {
 			// A sibling of the first puppet: a child of this process, with the
 			// same exit signal, SIGCHLD.
-			tid, c.Flags, c.ExitSignal = r.seed.TID, unix.CLONE_PARENT, 0
+			c.Flags, c.ExitSignal = unix.CLONE_PARENT, 0
 		}
 		if err := r.arena.Clone(p, tid, c); err != nil {
 			return err
 		}
-		r.made = append(r.made, c.TID)
 		if s.Task == 0 {
 			r.seed.Kill(p)
+			return r.rooted(s.Child.Pid)
 		}
 		return nil
 	case plan.Bury:
@@ -101,7 +107,6 @@ func (r *Restorer) bury(p *tracer.Ptrace, parent tracer.TID, t *record.Task) err
 	if err := r.arena.RunToEnd(p, tracer.TID(t.Pid), []stub.Call{{What: "exit", Nr: unix.SYS_EXIT_GROUP}}); err != nil {
 		return err
 	}
-	r.made = slices.DeleteFunc(r.made, func(tid tracer.TID) bool { return tid == tracer.TID(t.Pid) })
 	_, err := r.arena.Run(p, parent, []stub.Call{{What: fmt.Sprintf("wait for %d", t.Pid), Nr: unix.SYS_WAIT4,
 		Args: []stub.Arg{stub.I(t.Pid), stub.I(0), stub.I(unix.WALL), stub.I(0)}}})
 	return err
@@ -113,7 +118,11 @@ func (r *Restorer) makeZombies(p *tracer.Ptrace) error {
 		if t.State != record.Task_ZOMBIE {
 			continue
 		}
-		if err := r.makeZombie(p, t); err != nil {
+		err := r.focus.on(t.Pid)
+		if err == nil {
+			err = r.makeZombie(p, t)
+		}
+		if err != nil {
 			return taskErr(t, err)
 		}
 	}
