@@ -11,7 +11,7 @@ TOOLS := $(CURDIR)/bin/.tools
 
 export CGO_ENABLED = 0
 
-.PHONY: all help demo test test-kernels check gen man bench deps clean
+.PHONY: all help demo test test-kernels test-faults check gen man bench deps clean
 
 all: ## build the programs, static, into bin/
 	@mkdir -p bin/.build
@@ -32,6 +32,9 @@ test: deps all ## all tests; as root
 test-kernels: deps all ## the part of the tests that moves processes between five kernels, in qemu
 	@tests/kernels/fetch >/dev/null
 	$(GO) test -count=1 -timeout 15m -v ./tests/kernels
+
+test-faults: deps all ## every system call of every program fails once, and each is killed at each
+	@set -o pipefail; $(GO) test -count=1 -timeout 5h -v ./tests/faults -all | grep -vE '^=== |--- PASS: .*/.*/'
 
 check: deps ## format, vet, staticcheck, generated code is current
 	@scripts/check

@@ -65,6 +65,12 @@ func spawn(cmd *exec.Cmd) (<-chan End, error) {
 	return c, nil
 }
 
+// Spawn starts a command that only the kernel tells the end of.
+func Spawn(cmd *exec.Cmd) error {
+	_, err := spawn(cmd)
+	return err
+}
+
 // watch tells about the next end of a process that is, or will be, a child.
 func watch(pid int) <-chan End {
 	c := make(chan End, 1)

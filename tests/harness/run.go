@@ -40,18 +40,30 @@ func Start(t testing.TB, stdin io.Reader, stdout io.Writer, name string, args ..
 // Wait waits for the command's end and for all that it wrote.
 func (p *Proc) Wait(t testing.TB) End {
 	t.Helper()
+	e, where := p.WaitFor(Limit)
+	if where != "" {
+		t.Fatalf("%v has not ended in %s: killed\n%s", p.Cmd.Args, Limit, where)
+	}
+	return e
+}
+
+// WaitFor is Wait for some time: then the command is killed, and where tells
+// where its threads were.
+func (p *Proc) WaitFor(limit time.Duration) (_ End, where string) {
 	if p.end != nil {
-		return *p.end
+		return *p.end, ""
 	}
 	select {
 	case e := <-p.ended:
 		p.end = &e
-	case <-time.After(Limit):
+	case <-time.After(limit):
+		where = stacks(p.Cmd.Process.Pid)
 		_ = p.Cmd.Process.Kill()
-		t.Fatalf("%v has not ended in %s: killed\n%s", p.Cmd.Args, Limit, stacks(p.Cmd.Process.Pid))
+		e := <-p.ended
+		p.end = &e
 	}
 	_ = p.Cmd.Wait() // the reaper has its status; this ends the copying
-	return *p.end
+	return *p.end, where
 }
 
 // Code is the exit status, or 128+n for signal n.
