@@ -97,10 +97,15 @@ func (s *scanner) scanIoctl(start, end uint64, emit func(extent) error) (uint64,
 				return start, err
 			}
 		}
-		if arg.WalkEnd <= start {
+		next := arg.WalkEnd
+		if n > 0 {
+			// It may say less than it has told, when that fills the vector just so.
+			next = max(next, s.regions[n-1].End)
+		}
+		if next <= start {
 			return start, fmt.Errorf("%s: PAGEMAP_SCAN of %#x-%#x does not advance", s.f.Name(), start, end)
 		}
-		start = arg.WalkEnd
+		start = next
 	}
 	return start, nil
 }

@@ -111,6 +111,25 @@ func TestScanMany(t *testing.T) {
 	}
 }
 
+// TestScanFull has as many regions as one, and as some, answers of the kernel
+// have room for: none comes twice.
+func TestScanFull(t *testing.T) {
+	c := newChild(t)
+	for _, n := range []uint64{1023, 1024, 1025, 4096} {
+		c.mmap(base, 2*n, unix.PROT_READ|unix.PROT_WRITE, anon(), -1, 0)
+		var want []extent
+		for i := range n {
+			c.write(base+2*i*PageSize, []byte{1})
+			want = append(want, extent{Run{base + 2*i*PageSize, 1}, classData})
+		}
+		ioctl, entries := scanBoth(t, c.pid, base, base+2*n*PageSize)
+		if !slices.Equal(ioctl, want) || !slices.Equal(entries, want) {
+			t.Errorf("%d by PAGEMAP_SCAN, %d from the pagemap, want %d extents", len(ioctl), len(entries), n)
+		}
+		c.sys(unix.SYS_MUNMAP, base, 2*n*PageSize)
+	}
+}
+
 func TestScanHuge(t *testing.T) {
 	c := newChild(t)
 	const pages = 1024 // 4 MiB, aligned
