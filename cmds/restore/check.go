@@ -23,7 +23,7 @@ func check(ctx context.Context, in *os.File, out io.Writer, log *cli.Logger, opt
 	if err != nil {
 		return err
 	}
-	reasons, err := restorer.Examine(ctx, src.im, opt.restorer(in, log), len(guards) > 0)
+	reasons, err := restorer.Examine(ctx, src.im, opt.restorer(in, log), guards.Any())
 	if err != nil {
 		return err
 	}

@@ -51,8 +51,9 @@ func run(ctx context.Context, sig *signals, in *os.File, log *cli.Logger, opt op
 	ropt := opt.restorer(in, log)
 	ropt.Commit = sig.commit
 	progress := log.Progress("restore", src.size())
-	root, err := restorer.Restore(ctx, src.im, ropt, func(ctx context.Context, target, shmem func(uint64) (int, bool)) ([]pages.Guard, error) {
-		return src.load(ctx, pages.LoadOptions{Target: target, Shared: shmem, Progress: progress.Add})
+	root, err := restorer.Restore(ctx, src.im, ropt, func(ctx context.Context, opt pages.LoadOptions) (*pages.Guards, error) {
+		opt.Progress = progress.Add
+		return src.load(ctx, opt)
 	})
 	progress.Done()
 	if err != nil {
@@ -131,21 +132,18 @@ func (s *source) size() int64 {
 }
 
 // load brings the contents of all pages in, and verifies the image to its end.
-func (s *source) load(ctx context.Context, opt pages.LoadOptions) ([]pages.Guard, error) {
+func (s *source) load(ctx context.Context, opt pages.LoadOptions) (*pages.Guards, error) {
 	if s.first == nil {
-		return nil, badInput(s.im.Validate())
+		return &pages.Guards{}, badInput(s.im.Validate())
 	}
-	layout := pages.NewLayout()
-	for id, vmas := range s.im.Vmas {
-		layout.Add(id, vmas)
+	load := func() (*pages.Guards, error) {
+		layout := pages.ImageLayout(s.im)
+		if s.size() > 0 {
+			return pages.LoadFile(ctx, s.in, s.r, s.first, layout, s.add, opt)
+		}
+		return pages.LoadStream(ctx, s.r, s.first, layout, s.add, opt)
 	}
-	var guards []pages.Guard
-	var err error
-	if s.size() > 0 {
-		guards, err = pages.LoadFile(ctx, s.in, s.r, s.first, layout, s.add, opt)
-	} else {
-		guards, err = pages.LoadStream(ctx, s.r, s.first, layout, s.add, opt)
-	}
+	guards, err := load()
 	if err != nil {
 		return nil, err
 	}

@@ -28,6 +28,9 @@ type Arena struct {
 // TableRoom is the size of the table room, bytes.
 const TableRoom = 256 << 10
 
+// ArenaMappings is how many mappings an arena has.
+const ArenaMappings = 3
+
 // NewArena lays out an arena at base with frameBytes of frame room.
 func NewArena(base uint64, frameBytes int) *Arena {
 	frames := (frameBytes + stub.PageSize - 1) &^ (stub.PageSize - 1)

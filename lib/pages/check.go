@@ -12,17 +12,30 @@ import (
 // past it can't be meant.
 const maxPage = 1 << (57 - 12)
 
+// maxRecordRuns bounds the runs of a record, for workers keep some: more than a
+// dump ever puts into one.
+const maxRecordRuns = 4 * maxRuns
+
 // Layout is where pages of an image may go, and no other place: the private
 // vmas of each address space that have contents to be restored, and the
 // shared objects.
 type Layout struct {
 	vmas   map[uint64][]*record.Vma // by mm_id, sorted
 	shared map[uint64]uint64        // bytes, by shmem_id
+	come   map[sequence]uint64      // where each has come to
+}
+
+// sequence is the zeros of one owner, or its guard regions. A run of them is of
+// any length and takes no room in the image. So they must come in order of
+// address: no place comes twice, however many records there are.
+type sequence struct {
+	owner
+	sort record.Pages_Encoding
 }
 
 // NewLayout is a layout in which nothing may go anywhere yet.
 func NewLayout() *Layout {
-	return &Layout{vmas: map[uint64][]*record.Vma{}, shared: map[uint64]uint64{}}
+	return &Layout{vmas: map[uint64][]*record.Vma{}, shared: map[uint64]uint64{}, come: map[sequence]uint64{}}
 }
 
 // Add notes the vmas of one address space, sorted by address.
@@ -37,13 +50,22 @@ func (l *Layout) Add(mm uint64, vmas []*record.Vma) {
 	}
 }
 
-// check tells whether a Pages record, whose payload has n bytes, is sound, and
-// whether all its runs lie where contents may go.
-func (l *Layout) check(p *record.Pages, n uint64) error {
+// Check tells whether a Pages record, whose payload has n bytes, is sound,
+// whether all its runs lie where contents may go, and runs without bytes after
+// those of the records before. The records must come in the order of the stream.
+func (l *Layout) Check(p *record.Pages, n uint64) error {
+	if len(p.Runs) > maxRecordRuns {
+		return fmt.Errorf("pages record of mm %d: %d runs, the limit is %d", p.MmId, len(p.Runs), maxRecordRuns)
+	}
+	seq, ordered := sequence{owner{p.MmId, p.ShmemId}, p.Encoding}, withoutBytes(p)
 	var total uint64
+	at := l.come[seq]
 	for _, r := range p.Runs {
 		if r.GetVaddr()%PageSize != 0 || r.GetPages() == 0 || r.GetPages() > maxPage || r.GetVaddr()/PageSize > maxPage {
 			return fmt.Errorf("pages record of mm %d: impossible run of %d pages at %#x", p.MmId, r.GetPages(), r.GetVaddr())
+		}
+		if ordered && r.Vaddr < at {
+			return fmt.Errorf("pages record of mm %d: run of %d pages at %#x comes after those up to %#x", p.MmId, r.Pages, r.Vaddr, at)
 		}
 		if total += r.Pages; total > maxPage {
 			return fmt.Errorf("pages record of mm %d: more pages than there can be", p.MmId)
@@ -51,8 +73,20 @@ func (l *Layout) check(p *record.Pages, n uint64) error {
 		if err := l.checkRun(p, Run{r.Vaddr, r.Pages}); err != nil {
 			return err
 		}
+		at = r.Vaddr + r.Pages*PageSize
 	}
-	return checkPayload(p, total, n)
+	if err := checkPayload(p, total, n); err != nil {
+		return err
+	}
+	if ordered {
+		l.come[seq] = at
+	}
+	return nil
+}
+
+// withoutBytes tells a record whose runs have no payload.
+func withoutBytes(p *record.Pages) bool {
+	return p.Encoding == record.Pages_ZERO || p.Encoding == record.Pages_GUARD
 }
 
 func checkPayload(p *record.Pages, pages, n uint64) error {
@@ -110,6 +144,16 @@ func (l *Layout) within(mm uint64, r Run, f func(*record.Vma, Run) error) error 
 		}
 	}
 	return nil
+}
+
+// overFiles calls f with the parts of a run that lie over the contents of a file.
+func (l *Layout) overFiles(mm uint64, r Run, f func(Run) error) error {
+	return l.within(mm, r, func(v *record.Vma, part Run) error {
+		if v.Kind != record.Vma_FILE_PRIVATE {
+			return nil
+		}
+		return f(part)
+	})
 }
 
 // runsOf is a record's runs; they have been checked.

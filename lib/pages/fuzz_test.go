@@ -37,6 +37,7 @@ func FuzzPlace(f *testing.F) {
 		inside = append(inside, Run{v.Start, (v.End - v.Start) / PageSize})
 	}
 	f.Fuzz(func(t *testing.T, mm, shmem uint64, enc int32, a1, n1, a2, n2 uint64, payload []byte) {
+		clear(layout.come)
 		rec := pagesRecord(mm, shmem, record.Pages_Encoding(enc), Run{a1, n1}, Run{a2, n2})
 		s := stream(t, []*record.Record{rec}, [][]byte{payload})
 		r, err := record.NewReader(bytes.NewReader(s))

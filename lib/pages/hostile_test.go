@@ -90,6 +90,7 @@ func TestHostile(t *testing.T) {
 		{"lz4 garbage", pagesRecord(7, 0, lz, Run{base, 1}), page[:100], "lz4 block"},
 		{"lz4 of fewer bytes", pagesRecord(7, 0, lz, Run{base, 2}), lz4Block(t, page), "lz4 block"},
 		{"lz4 of more bytes", pagesRecord(7, 0, lz, Run{base, 1}), lz4Block(t, append(page, page...)), "lz4 block"},
+		{"very many runs", pagesRecord(7, 0, guard, make([]Run, maxRecordRuns+1)...), nil, "8193 runs, the limit is 8192"},
 		{"encoding", pagesRecord(7, 0, 99, Run{base, 1}), page, "unknown encoding"},
 		{"shared object too small", pagesRecord(0, 3, raw, Run{16 * PageSize, 1}), page, "which it doesn't have"},
 		{"no such shared object", pagesRecord(0, 4, raw, Run{0, 1}), page, "which it doesn't have"},
@@ -113,6 +114,78 @@ func TestHostile(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestTwice loads images that have runs without bytes in another order than that
+// of their addresses: they could have them any number of times.
+func TestTwice(t *testing.T) {
+	zero, guard := record.Pages_ZERO, record.Pages_GUARD
+	spaces := []space{{mm: 7, vmas: hostileVmas()}, {mm: 8, vmas: hostileVmas()}}
+	anonymous := Run{base, 4}
+	for _, c := range []struct {
+		name string
+		recs []*record.Record
+		ok   bool
+	}{
+		{"the same zeros", []*record.Record{pagesRecord(7, 0, zero, anonymous), pagesRecord(7, 0, zero, anonymous)}, false},
+		{"in one record", []*record.Record{pagesRecord(7, 0, zero, anonymous, anonymous)}, false},
+		{"they overlap", []*record.Record{pagesRecord(7, 0, zero, anonymous, Run{base + 3*PageSize, 2})}, false},
+		{"backwards", []*record.Record{pagesRecord(7, 0, guard, Run{base + 8*PageSize, 1}, anonymous)}, false},
+		{"the same guard regions", []*record.Record{pagesRecord(7, 0, guard, anonymous), pagesRecord(7, 0, guard, anonymous)}, false},
+		{"of shared memory", []*record.Record{pagesRecord(0, 3, zero, Run{0, 4}), pagesRecord(0, 3, zero, Run{0, 1})}, false},
+		{"forwards, of several owners", []*record.Record{
+			pagesRecord(7, 0, zero, anonymous, Run{base + 4*PageSize, 1}), pagesRecord(8, 0, zero, anonymous),
+			pagesRecord(7, 0, guard, anonymous), pagesRecord(0, 3, zero, Run{0, 1}), pagesRecord(7, 0, zero, Run{base + 9*PageSize, 1}),
+		}, true},
+	} {
+		opt := LoadOptions{Target: func(uint64) (int, bool) { t.Error("asked for a target"); return 0, false }}
+		_, err := restore(bytes.NewReader(stream(t, c.recs, make([][]byte, len(c.recs)))), nil, spaces, opt)
+		var bad *cli.ExitError
+		if c.ok != (err == nil) || err != nil && (!strings.Contains(err.Error(), "comes after those up to") || !errors.As(err, &bad) || bad.Code != cli.StatusBadInput) {
+			t.Errorf("%s: error %v", c.name, err)
+		}
+	}
+}
+
+// TestManyZeros loads an image of no size that wants very many zeros over a
+// file: more than there is memory for, and as many as a process may have had,
+// until it is told to end.
+func TestManyZeros(t *testing.T) {
+	const size = 1 << 40
+	spaces := []space{{mm: 7, vmas: []*record.Vma{
+		{MmId: 7, Start: base, End: base + size, Kind: record.Vma_ANON_PRIVATE},
+		{MmId: 7, Start: base + size, End: base + 2*size, Kind: record.Vma_FILE_PRIVATE},
+	}}}
+	s := stream(t, []*record.Record{pagesRecord(7, 0, record.Pages_ZERO, Run{base, 2 * size / PageSize})}, [][]byte{nil})
+	never := LoadOptions{Memory: size - 1, Target: func(uint64) (int, bool) { t.Error("asked for a target"); return 0, false }}
+	var bad *cli.ExitError
+	if _, err := restore(bytes.NewReader(s), nil, spaces, never); err == nil || errors.As(err, &bad) || !strings.Contains(err.Error(), "this machine has no more") {
+		t.Errorf("zeros of %d bytes: error %v", size, err)
+	}
+	c := newChild(t)
+	c.mmap(base+size, 64, prw, anon(), -1, 0)
+	ctx, cancel := context.WithCancelCause(context.Background())
+	over := errors.New("enough")
+	asked := 0
+	opt := LoadOptions{Workers: 1, Memory: size, Target: func(uint64) (int, bool) {
+		if asked++; asked == 1 {
+			cancel(over)
+		}
+		return c.pid, true
+	}}
+	rd, err := record.NewReader(bytes.NewReader(s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	frame, err := rd.Next()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := NewLayout()
+	l.Add(7, spaces[0].vmas)
+	if _, err := LoadStream(ctx, rd, frame, l, func(*record.Record, []byte) error { return nil }, opt); !errors.Is(err, over) || asked != 1 {
+		t.Errorf("error %v after %d writes, want %v after one", err, asked, over)
 	}
 }
 

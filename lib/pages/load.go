@@ -31,17 +31,10 @@ type LoadOptions struct {
 	Workers  int // 0: one a processor, MaxWorkers at most
 	// Discard has contents read and verified only: Target and Shared are not asked.
 	Discard bool
+	// Memory is how many bytes of it there are for zeros over the contents of
+	// files, which take pages and no room in the image. 0: any number.
+	Memory uint64
 }
-
-// Guard is a guard region that the task has to install itself, with
-// madvise(MADV_GUARD_INSTALL): nobody else can.
-type Guard struct {
-	MmID       uint64
-	Start, End uint64
-}
-
-// maxGuards bounds what a hostile image can make us keep.
-const maxGuards = 1 << 18
 
 // job is a Pages record, checked, with what a worker needs to get its payload.
 type job struct {
@@ -62,7 +55,8 @@ type loader struct {
 	wg     sync.WaitGroup
 	cancel context.CancelCauseFunc
 	ctx    context.Context
-	guards []Guard
+	guards Guards
+	zeros  uint64 // bytes of zeros over the contents of files
 
 	workers, started int
 }
@@ -84,8 +78,16 @@ func newLoader(ctx context.Context, l *Layout, file io.ReaderAt, opt LoadOptions
 
 // submit gives a record, which has been checked, to the workers.
 func (d *loader) submit(j job) error {
-	if j.pages.Encoding == record.Pages_GUARD {
-		return d.guard(j.pages)
+	switch j.pages.Encoding {
+	case record.Pages_GUARD:
+		for _, r := range j.pages.Runs {
+			d.guards.add(j.pages.MmId, Run{r.Vaddr, r.Pages})
+		}
+		return nil
+	case record.Pages_ZERO:
+		if err := d.countZeros(j.pages); err != nil {
+			return err
+		}
 	}
 	if d.ctx.Err() != nil {
 		return context.Cause(d.ctx)
@@ -109,12 +111,16 @@ func (d *loader) submit(j job) error {
 	}
 }
 
-func (d *loader) guard(p *record.Pages) error {
+// countZeros refuses zeros that there is no memory for.
+func (d *loader) countZeros(p *record.Pages) error {
 	for _, r := range p.Runs {
-		if len(d.guards) >= maxGuards {
-			return badImage("more than %d guard regions", maxGuards)
-		}
-		d.guards = append(d.guards, Guard{p.MmId, r.Vaddr, r.Vaddr + r.Pages*PageSize})
+		_ = d.layout.overFiles(p.MmId, Run{r.Vaddr, r.Pages}, func(part Run) error {
+			d.zeros += part.Pages * PageSize
+			return nil
+		})
+	}
+	if d.Memory > 0 && d.zeros > d.Memory {
+		return fmt.Errorf("more than %d MiB of zeros over the contents of files, all of which take memory: this machine has no more", d.Memory>>20)
 	}
 	return nil
 }
@@ -261,17 +267,8 @@ func (w *placer) writeShared(id uint64, runs []Run, b []byte) error {
 // zero writes the runs of zeros where something else would be without them:
 // over the contents of a file.
 func (w *placer) zero(p *record.Pages) error {
-	if p.MmId == 0 {
-		return nil
-	}
 	for _, r := range w.runs {
-		err := w.layout.within(p.MmId, r, func(v *record.Vma, part Run) error {
-			if v.Kind != record.Vma_FILE_PRIVATE {
-				return nil
-			}
-			return w.zeroRun(p, part)
-		})
-		if err != nil {
+		if err := w.layout.overFiles(p.MmId, r, func(part Run) error { return w.zeroRun(p, part) }); err != nil {
 			return err
 		}
 	}
@@ -280,6 +277,9 @@ func (w *placer) zero(p *record.Pages) error {
 
 func (w *placer) zeroRun(p *record.Pages, r Run) error {
 	for r.Pages > 0 {
+		if w.ctx.Err() != nil {
+			return context.Cause(w.ctx)
+		}
 		n := min(r.Pages, uint64(len(zeros)/PageSize))
 		if err := w.write(p, []Run{{r.Addr, n}}, zeros[:n*PageSize]); err != nil {
 			return err
@@ -290,4 +290,4 @@ func (w *placer) zeroRun(p *record.Pages, r Run) error {
 }
 
 // zeros is what zeroRun writes; read only.
-var zeros [16 * PageSize]byte
+var zeros [64 * PageSize]byte

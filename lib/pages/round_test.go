@@ -155,7 +155,7 @@ func save(t testing.TB, f *os.File, spaces []space, opt Options) {
 }
 
 // restore loads a stream; f is nil when r isn't a regular file.
-func restore(r io.Reader, f *os.File, spaces []space, opt LoadOptions) ([]Guard, error) {
+func restore(r io.Reader, f *os.File, spaces []space, opt LoadOptions) (*Guards, error) {
 	l := NewLayout()
 	for _, s := range spaces {
 		l.Add(s.mm, s.vmas)
@@ -217,7 +217,7 @@ func TestRoundTrip(t *testing.T) {
 				Target: func(mm uint64) (int, bool) { return dst.pid, mm == 7 },
 				Shared: func(id uint64) (int, bool) { return shm, id == 3 },
 			}
-			var guards []Guard
+			var guards *Guards
 			if c.pipe {
 				pr, pw, _ := os.Pipe()
 				go func() { save(t, pw, spaces, opt); pw.Close() }()
@@ -231,8 +231,8 @@ func TestRoundTrip(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if len(guards) != 0 {
-				t.Errorf("guards %v", guards)
+			for start, end := range guards.Of(7) {
+				t.Errorf("guard region %#x-%#x", start, end)
 			}
 			for _, a := range areas {
 				compare(t, a, src, dst, shm)

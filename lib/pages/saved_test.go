@@ -179,8 +179,12 @@ func TestGuards(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := []Guard{{7, base + 4*PageSize, base + 6*PageSize}}; !slices.Equal(guards, want) {
-		t.Errorf("guards %x, want %x", guards, want)
+	var got []Run
+	for start, end := range guards.Of(7) {
+		got = append(got, Run{start, (end - start) / PageSize})
+	}
+	if want := []Run{{base + 4*PageSize, 2}}; !slices.Equal(got, want) || !slices.Equal(slices.Collect(guards.Spaces()), []uint64{7}) {
+		t.Errorf("guards %x, want %x", got, want)
 	}
 }
 

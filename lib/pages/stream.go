@@ -14,17 +14,17 @@ import (
 // that follow, up to the end of the stream, from a pipe. Records that are not
 // pages go to add. All checksums have been verified when it returns. An error
 // of the image is a cli.BadInput, any other one the system's.
-func LoadStream(ctx context.Context, r *record.Reader, first *record.Frame, l *Layout, add func(*record.Record, []byte) error, opt LoadOptions) ([]Guard, error) {
+func LoadStream(ctx context.Context, r *record.Reader, first *record.Frame, l *Layout, add func(*record.Record, []byte) error, opt LoadOptions) (*Guards, error) {
 	return load(ctx, r, first, l, add, nil, opt)
 }
 
 // LoadFile does the same for a regular file, which r reads: workers read the
 // payloads themselves, each with its own pread(2).
-func LoadFile(ctx context.Context, f *os.File, r *record.Reader, first *record.Frame, l *Layout, add func(*record.Record, []byte) error, opt LoadOptions) ([]Guard, error) {
+func LoadFile(ctx context.Context, f *os.File, r *record.Reader, first *record.Frame, l *Layout, add func(*record.Record, []byte) error, opt LoadOptions) (*Guards, error) {
 	return load(ctx, r, first, l, add, f, opt)
 }
 
-func load(ctx context.Context, r *record.Reader, first *record.Frame, l *Layout, add func(*record.Record, []byte) error, f *os.File, opt LoadOptions) ([]Guard, error) {
+func load(ctx context.Context, r *record.Reader, first *record.Frame, l *Layout, add func(*record.Record, []byte) error, f *os.File, opt LoadOptions) (*Guards, error) {
 	in := &input{r: r, f: f, add: add}
 	var file io.ReaderAt
 	if f != nil {
@@ -39,7 +39,7 @@ func load(ctx context.Context, r *record.Reader, first *record.Frame, l *Layout,
 	if err != nil {
 		return nil, err
 	}
-	return in.loader.guards, nil
+	return &in.loader.guards, nil
 }
 
 // input takes frames from the reader and gives them to the loader.
@@ -75,7 +75,7 @@ func (in *input) pages(frame *record.Frame, p *record.Pages) error {
 		pages: p, crc: frame.Record.PayloadCrc32C, size: int(frame.Record.PayloadLen),
 		off: in.base + frame.PayloadOffset,
 	}
-	if err := in.loader.layout.check(p, frame.Record.PayloadLen); err != nil {
+	if err := in.loader.layout.Check(p, frame.Record.PayloadLen); err != nil {
 		return cli.BadInput(fmt.Errorf("at offset %d: %w", frame.Offset, err))
 	}
 	if in.f != nil && j.size > 0 {

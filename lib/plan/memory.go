@@ -3,6 +3,7 @@ package plan
 import (
 	"encoding/binary"
 	"fmt"
+	"iter"
 	"path"
 	"slices"
 	"strings"
@@ -19,10 +20,25 @@ type FDs interface {
 	Shmem(shmemID uint64) (int, error)              // a shared anonymous object
 }
 
-// AddressSpace is what one Mm and its Vmas become.
+// AddressSpace plans what one Mm and its Vmas become. Its calls are made as they
+// are used, from the records: a process may have 65,000 mappings, and more guard
+// regions. They refer to what the next one overwrites: a call is good until the
+// next is asked for.
+//
+// The order is that of what the kernel allows, decided here and nowhere else:
+//
+//	Before   the mappings, with what madvise(2) and names say of them
+//	         contents of pages
+//	After    guard regions, which can't be made in locked memory
+//	         protections that keep contents from being written
+//	         locks: what can't be populated then, it couldn't before either
 type AddressSpace struct {
-	Before []stub.Call // before the pages' contents are in
-	After  []stub.Call // once they are
+	mm   *record.Mm
+	vmas []*record.Vma
+	to   Target
+	exe  stub.Call // PR_SET_MM_MAP
+	args [6]stub.Arg
+	name []byte
 }
 
 // prctl(2) and madvise(2) numbers that x/sys lacks or spells otherwise.
@@ -33,15 +49,18 @@ const (
 )
 
 // advices are the VmFlags that madvise(2) sets.
-var advices = map[string]uint64{
-	"hg": unix.MADV_HUGEPAGE,
-	"nh": unix.MADV_NOHUGEPAGE,
-	"dc": unix.MADV_DONTFORK,
-	"dd": unix.MADV_DONTDUMP,
-	"wf": unix.MADV_WIPEONFORK,
-	"mg": unix.MADV_MERGEABLE,
-	"sr": unix.MADV_SEQUENTIAL,
-	"rr": unix.MADV_RANDOM,
+var advices = [...]struct {
+	flag   string
+	advice uint64
+}{
+	{"dc", unix.MADV_DONTFORK},
+	{"dd", unix.MADV_DONTDUMP},
+	{"hg", unix.MADV_HUGEPAGE},
+	{"mg", unix.MADV_MERGEABLE},
+	{"nh", unix.MADV_NOHUGEPAGE},
+	{"rr", unix.MADV_RANDOM},
+	{"sr", unix.MADV_SEQUENTIAL},
+	{"wf", unix.MADV_WIPEONFORK},
 }
 
 // Target is where an address space is made.
@@ -57,20 +76,48 @@ type Target struct {
 // can't be written then are the loader's business, but for one case: private
 // memory that was writable once (VmFlag ac) must be mapped writable to be
 // accounted as it was.
+//
+// What can't be made it says here, not when the calls are used; and it needs
+// nothing for that but the records (see AnyFDs).
 func Memory(mm *record.Mm, vmas []*record.Vma, to Target) (*AddressSpace, error) {
-	as := &AddressSpace{Before: clear(to.Arena)}
-	as.addVDSO(to.VDSO)
-	for _, v := range vmas {
-		if err := as.add(v, to); err != nil {
-			return nil, err
-		}
-	}
-	call, err := mmMap(mm, to.FDs)
+	exe, err := mmMap(mm, to.FDs)
 	if err != nil {
 		return nil, err
 	}
-	as.Before = append(as.Before, call)
+	as := &AddressSpace{mm: mm, vmas: vmas, to: to, exe: exe}
+	for _, v := range vmas {
+		if kernels(v) {
+			continue
+		}
+		if _, _, err := backing(v, to); err != nil {
+			return nil, fmt.Errorf("%s: %w", (*mapping)(v), err)
+		}
+	}
 	return as, nil
+}
+
+// AnyFDs are descriptors for a plan that nobody carries out.
+type AnyFDs struct{}
+
+// File is some descriptor.
+func (AnyFDs) File(uint64, bool) (int, error) { return 0, nil }
+
+// Shmem is some descriptor.
+func (AnyFDs) Shmem(uint64) (int, error) { return 0, nil }
+
+// Before has the calls before the contents of pages are in.
+func (as *AddressSpace) Before() iter.Seq[stub.Call] {
+	return func(yield func(stub.Call) bool) {
+		if !each(yield, clear(as.to.Arena)...) || !each(yield, as.to.VDSO.before()...) {
+			return
+		}
+		for _, v := range as.vmas {
+			if !kernels(v) && !as.mapAll(v, yield) {
+				return
+			}
+		}
+		yield(as.exe)
+	}
 }
 
 func clear(arena Span) []stub.Call {
@@ -80,72 +127,86 @@ func clear(arena Span) []stub.Call {
 	return []stub.Call{unmap(0, arena.Start), unmap(arena.End, UserCeiling)}
 }
 
-func (as *AddressSpace) add(v *record.Vma, to Target) error {
-	if v.Kind == record.Vma_SPECIAL || v.Kind == record.Vma_VSYSCALL {
-		return nil
+// kernels tells a mapping that the kernel makes itself.
+func kernels(v *record.Vma) bool {
+	return v.Kind == record.Vma_SPECIAL || v.Kind == record.Vma_VSYSCALL
+}
+
+// mapping is a Vma, for messages.
+type mapping record.Vma
+
+func (m *mapping) String() string { return fmt.Sprintf("%x-%x %s", m.Start, m.End, m.Name) }
+
+// call is a call about a range of addresses, in the arguments that all calls of
+// this plan are in.
+func (as *AddressSpace) call(what string, of fmt.Stringer, nr uint64, start, end uint64, more ...uint64) stub.Call {
+	as.args = [6]stub.Arg{{Val: start}, {Val: end - start}}
+	for i, v := range more {
+		as.args[2+i].Val = v
 	}
-	flags := map[string]bool{}
-	for _, f := range v.Flags {
-		flags[f] = true
-	}
-	what := fmt.Sprintf("%x-%x %s", v.Start, v.End, v.Name)
+	return stub.Call{What: what, Of: of, Nr: nr, Args: as.args[:2+len(more)]}
+}
+
+// mapAll plans one mapping and what is said of it; false: no more is wanted.
+func (as *AddressSpace) mapAll(v *record.Vma, yield func(stub.Call) bool) bool {
+	of := (*mapping)(v)
 	prot := uint64(v.Prot)
-	late := flags["ac"] && prot&unix.PROT_WRITE == 0 && private(v)
-	if late {
+	if late(v) {
 		prot = unix.PROT_READ | unix.PROT_WRITE
 	}
-	fd, mapFlags, err := backing(v, flags, to)
-	if err != nil {
-		return fmt.Errorf("%s: %w", what, err)
+	fd, flags, _ := backing(v, as.to)
+	if !yield(as.call("mmap", of, unix.SYS_MMAP, v.Start, v.End, prot, uint64(flags), uint64(fd), v.Offset)) {
+		return false
 	}
-	span := []stub.Arg{stub.I(v.Start), stub.I(v.End - v.Start)}
-	call := func(what string, nr uint64, args ...stub.Arg) stub.Call {
-		return stub.Call{What: what, Nr: nr, Args: append(span[:2:2], args...)}
-	}
-	as.Before = append(as.Before, call("mmap of "+what, unix.SYS_MMAP,
-		stub.I(prot), stub.I(mapFlags), stub.I(fd), stub.I(v.Offset)))
-	advised := v.Flags
-	if Droppable(v) && !to.Droppable {
-		advised = append(slices.Clone(advised), "wf", "dd") // as droppable memory is
-	}
-	for _, f := range slices.Compact(slices.Sorted(slices.Values(advised))) {
-		if advice, ok := advices[f]; ok {
-			as.Before = append(as.Before, call("madvise of "+what, unix.SYS_MADVISE, stub.I(advice)))
+	standIn := Droppable(v) && !as.to.Droppable // wiped on fork and not dumped, as droppable memory is
+	for _, a := range advices {
+		if has(v, a.flag) || standIn && (a.flag == "wf" || a.flag == "dd") {
+			if !yield(as.call("madvise", of, unix.SYS_MADVISE, v.Start, v.End, a.advice)) {
+				return false
+			}
 		}
 	}
 	if name, ok := anonName(v.Name); ok {
-		as.Before = append(as.Before, nameCall(name, v.Start, v.End-v.Start))
+		return yield(as.nameCall(name, v))
 	}
-	if late {
-		as.After = append(as.After, call("mprotect of "+what, unix.SYS_MPROTECT, stub.I(v.Prot)))
-	}
-	if flags["lo"] {
-		as.After = append(as.After, call("mlock of "+what, unix.SYS_MLOCK))
-	}
-	return nil
+	return true
+}
+
+func (as *AddressSpace) nameCall(name string, v *record.Vma) stub.Call {
+	as.name = append(append(as.name[:0], name...), 0)
+	as.args = [6]stub.Arg{{Val: prSetVMA}, {Val: prSetVMAAnonName}, {Val: v.Start}, {Val: v.End - v.Start}, stub.D(as.name)}
+	// Without CONFIG_ANON_VMA_NAME there are no names.
+	return stub.Call{What: "name", Of: (*mapping)(v), Nr: unix.SYS_PRCTL, MayFail: true, Args: as.args[:5]}
+}
+
+func has(v *record.Vma, flag string) bool { return slices.Contains(v.Flags, flag) }
+
+// late tells a mapping that gets its protection after its contents.
+func late(v *record.Vma) bool {
+	return v.Prot&unix.PROT_WRITE == 0 && private(v) && has(v, "ac")
 }
 
 // Droppable tells memory that the kernel may drop: its contents are never saved.
-func Droppable(v *record.Vma) bool { return slices.Contains(v.Flags, "dp") }
+func Droppable(v *record.Vma) bool { return has(v, "dp") }
 
 func private(v *record.Vma) bool {
 	return v.Kind == record.Vma_ANON_PRIVATE || v.Kind == record.Vma_FILE_PRIVATE
 }
 
 // backing is the descriptor (-1: none) and the MAP_* flags of a mapping.
-func backing(v *record.Vma, has map[string]bool, to Target) (fd int, flags int, err error) {
+func backing(v *record.Vma, to Target) (fd int, flags int, err error) {
 	fds := to.FDs
 	fd, flags = -1, unix.MAP_FIXED_NOREPLACE
-	if has["gd"] {
+	if has(v, "gd") {
 		flags |= unix.MAP_GROWSDOWN
 	}
-	if has["nr"] {
+	if has(v, "nr") {
 		flags |= unix.MAP_NORESERVE
 	}
 	switch v.Kind {
 	case record.Vma_ANON_PRIVATE:
 		flags |= unix.MAP_ANONYMOUS
-		if has["dp"] && to.Droppable {
+		if Droppable(v) && to.Droppable {
 			return fd, flags | mapDroppable, nil
 		}
 		return fd, flags | unix.MAP_PRIVATE, nil
@@ -160,17 +221,6 @@ func backing(v *record.Vma, has map[string]bool, to Target) (fd int, flags int, 
 		return fd, flags | unix.MAP_SHARED, err
 	}
 	return 0, 0, fmt.Errorf("mappings of kind %v can't be restored by this version", v.Kind)
-}
-
-// madvGuardInstall is MADV_GUARD_INSTALL of <asm-generic/mman-common.h>, 6.13.
-const madvGuardInstall = 102
-
-// Guard adds a guard region, which a task can only install itself.
-func (as *AddressSpace) Guard(start, end uint64) {
-	as.After = append(as.After, stub.Call{
-		What: fmt.Sprintf("guard region %x-%x", start, end), Nr: unix.SYS_MADVISE,
-		Args: []stub.Arg{stub.I(start), stub.I(end - start), stub.I(madvGuardInstall)},
-	})
 }
 
 // anonName takes the name out of "[anon:name]" or "[anon_shmem:name]".

@@ -28,14 +28,20 @@ func rlimit(resource int, l *record.Limit) stub.Call {
 		Args: []stub.Arg{stub.I(0), stub.I(resource), stub.D(b), stub.I(0)}}
 }
 
-// Early plans what a process needs before its memory and descriptors.
+// roomy are the limits that must not be in the way of what a task had once: any
+// descriptor number, memory and locks beyond what it may have by now.
+var roomy = [...]int{unix.RLIMIT_NOFILE, unix.RLIMIT_MEMLOCK, unix.RLIMIT_AS, unix.RLIMIT_DATA}
+
+// Early plans what a process needs before its memory and descriptors. Its own
+// limits come last (Limits).
 func Early(t *record.Task, own []*record.Limit) []stub.Call {
-	// Room for any descriptor number; the task's own limit comes last.
-	most := own[unix.RLIMIT_NOFILE].Max
-	return []stub.Call{
-		rlimit(unix.RLIMIT_NOFILE, &record.Limit{Cur: most, Max: most}),
-		{What: "personality", Nr: unix.SYS_PERSONALITY, Args: []stub.Arg{stub.I(t.Personality)}},
+	var calls []stub.Call
+	for _, r := range roomy {
+		if most := own[r].Max; own[r].Cur != most {
+			calls = append(calls, rlimit(r, &record.Limit{Cur: most, Max: most}))
+		}
 	}
+	return append(calls, stub.Call{What: "personality", Nr: unix.SYS_PERSONALITY, Args: []stub.Arg{stub.I(t.Personality)}})
 }
 
 // Limits plans the resource limits. Raising a hard limit above own's needs

@@ -22,29 +22,39 @@ type VDSO struct {
 type Region struct {
 	Span
 	Prot   uint32 // PROT_*, in the end
-	Filled bool   // its contents come between Before and After
+	Filled bool   // its contents come between AddressSpace.Before and After
 	Name   string
 }
 
-// addVDSO plans the kernel's areas and floe's mappings. One that is filled can
-// be written until it gets its protection, and executed only afterwards.
-func (as *AddressSpace) addVDSO(v VDSO) {
+// before plans the kernel's areas and floe's mappings. One that is filled can
+// be written until it gets its protection (after), and executed only then.
+func (v VDSO) before() []stub.Call {
+	var calls []stub.Call
 	if v.Kernel != 0 {
-		as.Before = append(as.Before, mapVDSO(v.Kernel))
+		calls = append(calls, mapVDSO(v.Kernel))
 	}
 	for _, r := range v.Own {
-		size := r.End - r.Start
-		prot := uint64(r.Prot)
+		size, prot := r.End-r.Start, uint64(r.Prot)
 		if r.Filled {
 			prot = unix.PROT_READ | unix.PROT_WRITE
-			as.After = append(as.After, stub.Call{What: "mprotect of " + r.Name, Nr: unix.SYS_MPROTECT,
-				Args: []stub.Arg{stub.I(r.Start), stub.I(size), stub.I(r.Prot)}})
 		}
-		as.Before = append(as.Before, stub.Call{What: "mmap of " + r.Name, Nr: unix.SYS_MMAP,
+		calls = append(calls, stub.Call{What: "mmap of " + r.Name, Nr: unix.SYS_MMAP,
 			Args: []stub.Arg{stub.I(r.Start), stub.I(size), stub.I(prot),
 				stub.I(unix.MAP_PRIVATE | unix.MAP_ANONYMOUS | unix.MAP_FIXED_NOREPLACE | unix.MAP_NORESERVE), stub.I(-1), stub.I(0)}},
 			nameCall(r.Name, r.Start, size))
 	}
+	return calls
+}
+
+func (v VDSO) after() []stub.Call {
+	var calls []stub.Call
+	for _, r := range v.Own {
+		if r.Filled {
+			calls = append(calls, stub.Call{What: "mprotect of " + r.Name, Nr: unix.SYS_MPROTECT,
+				Args: []stub.Arg{stub.I(r.Start), stub.I(r.End - r.Start), stub.I(r.Prot)}})
+		}
+	}
+	return calls
 }
 
 // nameCall names anonymous memory, on kernels that can.

@@ -67,3 +67,17 @@ func ReadLimits(pid int) ([]Limit, error) {
 	}
 	return l, nil
 }
+
+// MaxMapCount is how many mappings a process may have, about: vm.max_map_count.
+func MaxMapCount() (int, error) {
+	const name = "/proc/sys/vm/max_map_count"
+	b, err := ReadFile(name)
+	if err != nil {
+		return 0, err
+	}
+	n, err := strconv.Atoi(string(bytes.TrimSpace(b)))
+	if err != nil {
+		return 0, fmt.Errorf("%s: %q", name, b)
+	}
+	return n, nil
+}

@@ -3,7 +3,6 @@ package restorer
 import (
 	"fmt"
 	"os"
-	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -136,53 +135,6 @@ func (r *Restorer) limitsOf(t *record.Task, nrOpen uint64) (list []error) {
 		}
 	}
 	return list
-}
-
-// arenaMaps is the most mappings that restore has in a process besides its own.
-const arenaMaps = 8
-
-// checkSpaces looks whether the address spaces are within this system's bounds.
-func (r *Restorer) checkSpaces(report reasons) error {
-	most, err := setting("vm.max_map_count")
-	if err != nil {
-		return err
-	}
-	least, err := setting("vm.mmap_min_addr")
-	if err != nil {
-		return err
-	}
-	for _, t := range r.im.Tasks {
-		if t.State == record.Task_ZOMBIE || !r.shares.OwnsMM(t) {
-			continue
-		}
-		if mm := r.im.Mms[t.MmId]; lowest(mm) < least {
-			if err := report(taskErr(t, fmt.Errorf("its program or what belongs to it is at %#x; the lowest address is %#x here (vm.mmap_min_addr)", lowest(mm), least))); err != nil {
-				return err
-			}
-		}
-		var locked uint64
-		for _, v := range r.im.Vmas[t.MmId] {
-			if slices.Contains(v.Flags, "lo") {
-				locked += v.End - v.Start
-			}
-		}
-		if n := uint64(len(r.im.Vmas[t.MmId])); n+arenaMaps > most {
-			if err := report(taskErr(t, fmt.Errorf("it has %d mappings, and restore needs %d more; limit is %d (vm.max_map_count)", n, arenaMaps, most))); err != nil {
-				return err
-			}
-		}
-		if limit := r.own.limits[unix.RLIMIT_MEMLOCK].Cur; locked > limit && !r.own.has(unix.CAP_IPC_LOCK) {
-			if err := report(taskErr(t, fmt.Errorf("it has %d bytes locked; restore's own limit is %d (ulimit -l) without CAP_IPC_LOCK", locked, limit))); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// lowest is the lowest address that PR_SET_MM_MAP is to set.
-func lowest(mm *record.Mm) uint64 {
-	return min(mm.StartCode, mm.EndCode, mm.StartData, mm.EndData, mm.StartBrk, mm.Brk, mm.StartStack, mm.ArgStart, mm.ArgEnd, mm.EnvStart, mm.EnvEnd)
 }
 
 // checkPipes looks whether pipes can be as large as they were.

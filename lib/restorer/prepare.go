@@ -1,8 +1,6 @@
 package restorer
 
 import (
-	"fmt"
-
 	"floe/lib/plan"
 	"floe/lib/record"
 	"floe/lib/tracer"
@@ -27,29 +25,6 @@ func (r *Restorer) live(f func(*record.Task) error) error {
 		}
 	}
 	return nil
-}
-
-// mapMemory gives each process its address space, without the contents.
-func (r *Restorer) mapMemory(p *tracer.Ptrace) error {
-	defer r.mapped.closeFiles()
-	return r.live(func(t *record.Task) error {
-		calls := plan.Early(t, r.own.limits)
-		if !r.shares.OwnsMM(t) {
-			_, err := r.arena.Run(p, tracer.TID(t.Pid), calls)
-			return err
-		}
-		h := r.handlesOf(t.MmId)
-		as, err := r.planMemory(t, h)
-		if err != nil {
-			return err
-		}
-		r.mms[t.MmId] = as
-		calls = append(append(calls, plan.Fetch(h.list)...), as.Before...)
-		if _, err := r.arena.Run(p, tracer.TID(t.Pid), append(calls, plan.Drop())); err != nil {
-			return err
-		}
-		return r.fillVDSO(t)
-	})
 }
 
 // giveDirectories and giveDescriptors come once the image has been verified.
@@ -77,19 +52,6 @@ func (r *Restorer) giveDescriptors(p *tracer.Ptrace) error {
 	})
 }
 
-func (r *Restorer) planMemory(t *record.Task, h *handles) (*plan.AddressSpace, error) {
-	mm := r.im.Mms[t.MmId]
-	if mm == nil {
-		return nil, fmt.Errorf("its memory map is not in the image")
-	}
-	arena := plan.Span{Start: r.arena.Base, End: r.arena.End()}
-	v, err := r.planVDSO(t.MmId, arena)
-	if err != nil {
-		return nil, err
-	}
-	return plan.Memory(mm, r.im.Vmas[t.MmId], plan.Target{Arena: arena, VDSO: v, Droppable: r.own.droppable, FDs: h})
-}
-
 // watches lists what the epolls of each descriptor table watch.
 func (r *Restorer) watches() map[uint64][]plan.Watch {
 	by := map[uint64][]plan.Watch{}
@@ -106,17 +68,6 @@ func (r *Restorer) locks() map[uint64][]plan.Lock {
 		by[l.FilesID] = append(by[l.FilesID], plan.Lock{FD: l.Fd, Type: l.Type, Start: l.Start, Len: l.Len})
 	}
 	return by
-}
-
-// finishMemory sets what must wait for the pages.
-func (r *Restorer) finishMemory(p *tracer.Ptrace) error {
-	return r.live(func(t *record.Task) error {
-		if !r.shares.OwnsMM(t) {
-			return nil
-		}
-		_, err := r.arena.Run(p, tracer.TID(t.Pid), r.mms[t.MmId].After)
-		return err
-	})
 }
 
 // makeThreads makes all threads, and gives each what is its own.

@@ -28,11 +28,10 @@ type Options struct {
 	Verbosef func(format string, args ...any)
 }
 
-// LoadPages fills the puppets' memory. target tells which task to write an
-// address space through, shmem the descriptor of a shared object. It returns
-// when every page is in and the whole image has been verified, with the guard
-// regions that the tasks must install themselves.
-type LoadPages func(ctx context.Context, target func(mmID uint64) (pid int, ok bool), shmem func(shmemID uint64) (fd int, ok bool)) ([]pages.Guard, error)
+// LoadPages fills the puppets' memory; opt says where the contents go. It
+// returns when every page is in and the whole image has been verified, with the
+// guard regions that the tasks must install themselves.
+type LoadPages func(ctx context.Context, opt pages.LoadOptions) (*pages.Guards, error)
 
 // Restorer holds one tree in the making.
 type Restorer struct {
@@ -47,6 +46,7 @@ type Restorer struct {
 	tracer    *tracer.Tracer
 	seed      *inject.Seed
 	mms       map[uint64]*plan.AddressSpace
+	guards    *pages.Guards
 	root      *Root
 	focus     focus
 	made      bool           // all processes are there
@@ -108,16 +108,9 @@ func (r *Restorer) build(ctx context.Context, load LoadPages) error {
 	}); err != nil {
 		return err
 	}
-	guards, err := load(ctx, r.target, r.mapped.shmem)
-	if err != nil {
+	var err error
+	if r.guards, err = load(ctx, pages.LoadOptions{Target: r.target(), Shared: r.mapped.shmem, Memory: r.own.memory}); err != nil {
 		return err
-	}
-	for _, g := range guards {
-		as := r.mms[g.MmID]
-		if as == nil {
-			return fmt.Errorf("a guard region belongs to address space %d, which no task has", g.MmID)
-		}
-		as.Guard(g.Start, g.End)
 	}
 	r.mapped.close()
 	// The image has been verified: from here on its files are opened.
@@ -140,16 +133,6 @@ func cmpErr(ctx context.Context, err error) error {
 		err = context.Cause(ctx)
 	}
 	return err
-}
-
-// target tells through which process the pages of an address space go.
-func (r *Restorer) target(mmID uint64) (int, bool) {
-	for _, t := range r.im.Tasks {
-		if t.State != record.Task_ZOMBIE && t.MmId == mmID {
-			return int(t.Pid), true
-		}
-	}
-	return 0, false
 }
 
 // taskErr names the task in an error.

@@ -19,7 +19,8 @@ type self struct {
 	bounding  uint64 // capabilities
 	permitted uint64
 	effective uint64
-	canRaise  bool // CAP_SYS_RESOURCE
+	canRaise  bool   // CAP_SYS_RESOURCE
+	memory    uint64 // bytes that this machine has, swap included
 
 	droppable bool // the kernel has MAP_DROPPABLE
 	timerIDs  bool // and PR_TIMER_CREATE_RESTORE_IDS
@@ -46,6 +47,11 @@ func readSelf() (self, error) {
 	}
 	s.bounding, s.permitted, s.effective = caps("CapBnd"), caps("CapPrm"), caps("CapEff")
 	s.canRaise = s.has(unix.CAP_SYS_RESOURCE)
+	var info unix.Sysinfo_t
+	if err := unix.Sysinfo(&info); err != nil {
+		return s, fmt.Errorf("sysinfo: %w", err)
+	}
+	s.memory = (info.Totalram + info.Totalswap) * uint64(info.Unit)
 	s.droppable = canMap(unix.MAP_DROPPABLE)
 	const prTimerCreateRestoreIDs, get = 77, 2 // <linux/prctl.h>, 6.15
 	s.timerIDs = unix.Prctl(prTimerCreateRestoreIDs, get, 0, 0, 0) == nil
@@ -72,8 +78,7 @@ func hasGuards() bool {
 		return false
 	}
 	defer func() { _ = unix.Munmap(b) }()
-	const madvGuardInstall = 102 // <asm-generic/mman-common.h>, 6.13
-	return unix.Madvise(b, madvGuardInstall) == nil
+	return unix.Madvise(b, unix.MADV_GUARD_INSTALL) == nil
 }
 
 // setting is a number that the kernel lets be set, of /proc/sys.

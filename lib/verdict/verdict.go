@@ -89,24 +89,14 @@ func spaces(im *image.Image) error {
 	if err != nil {
 		return err
 	}
-	to := plan.Target{Arena: plan.Span{Start: base, End: base + size}, Droppable: true, FDs: anyFD{}}
+	to := plan.Target{Arena: plan.Span{Start: base, End: base + size}, Droppable: true, FDs: plan.AnyFDs{}}
 	for id, mm := range im.Mms {
-		if _, err := plan.Memory(mm, nil, to); err != nil {
+		if _, err := plan.Memory(mm, im.Vmas[id], to); err != nil {
 			return fmt.Errorf("memory of task %d: %w", mm.Pid, err)
-		}
-		for part := im.Vmas[id]; len(part) > 0; {
-			n := min(len(part), some)
-			if _, err := plan.Memory(mm, part[:n], to); err != nil {
-				return fmt.Errorf("memory of task %d: %w", mm.Pid, err)
-			}
-			part = part[n:]
 		}
 	}
 	return nil
 }
-
-// some mappings are planned at a time: plans are larger than records.
-const some = 256
 
 // frames is the room for signal frames, bytes, that the address space with the
 // most threads needs on the image's own processor.
@@ -142,9 +132,3 @@ func Room(im *image.Image, size uint64) (uint64, error) {
 	}
 	return plan.Hole(used, size)
 }
-
-// anyFD is a plan.FDs that has a number for everything.
-type anyFD struct{}
-
-func (anyFD) File(uint64, bool) (int, error) { return 0, nil }
-func (anyFD) Shmem(uint64) (int, error)      { return 0, nil }

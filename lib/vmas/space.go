@@ -9,6 +9,7 @@ import (
 
 	"floe/lib/image"
 	"floe/lib/inject"
+	"floe/lib/plan"
 	"floe/lib/procfs"
 	"floe/lib/record"
 )
@@ -81,7 +82,24 @@ func (s *space) vmas() ([]*record.Vma, error) {
 		return nil, fmt.Errorf("it has no memory any more; was it killed?")
 	}
 	list = image.Without(list, left)
+	if err := s.checkCount(list); err != nil {
+		return nil, err
+	}
 	return list, checkSpecial(list)
+}
+
+// checkCount refuses a process that has so many mappings that restore's own,
+// while it works, would be too many.
+func (s *space) checkCount(list []*record.Vma) error {
+	limit, err := s.mapLimit()
+	if err != nil {
+		return err
+	}
+	n := plan.Mappings(list)
+	if n+inject.ArenaMappings > limit {
+		return fmt.Errorf("it has %d mappings, and %d more are needed to restore it: the limit is %d; raise it (sysctl vm.max_map_count)", n, inject.ArenaMappings, limit)
+	}
+	return nil
 }
 
 // leftover tells the mapping by which restore's own memory is known, where one

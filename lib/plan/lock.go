@@ -1,0 +1,100 @@
+package plan
+
+import (
+	"fmt"
+	"iter"
+
+	"golang.org/x/sys/unix"
+
+	"floe/lib/record"
+	"floe/lib/stub"
+)
+
+// <asm-generic/mman-common.h> and <linux/mman.h>: what x/sys lacks.
+const (
+	madvGuardInstall = 102 // Linux 6.13
+	mlockOnFault     = 1   // Linux 4.4
+)
+
+// After has the calls once the contents of pages are in. guards are the address
+// space's guard regions, from start to end; only a task itself can install one.
+func (as *AddressSpace) After(guards iter.Seq2[uint64, uint64]) iter.Seq[stub.Call] {
+	return func(yield func(stub.Call) bool) {
+		for start, end := range guards {
+			if !yield(as.call("madvise(MADV_GUARD_INSTALL)", (*span)(&Span{start, end}), unix.SYS_MADVISE, start, end, madvGuardInstall)) {
+				return
+			}
+		}
+		for _, v := range as.vmas {
+			if !kernels(v) && late(v) && !yield(as.call("mprotect", (*mapping)(v), unix.SYS_MPROTECT, v.Start, v.End, uint64(v.Prot))) {
+				return
+			}
+		}
+		if !each(yield, as.to.VDSO.after()...) {
+			return
+		}
+		for _, v := range as.vmas {
+			if locked(v) && !yield(as.lock(v)) {
+				return
+			}
+		}
+	}
+}
+
+// span is a range of addresses, for messages.
+type span Span
+
+func (s *span) String() string { return fmt.Sprintf("%x-%x", s.Start, s.End) }
+
+// locked tells a mapping that has to be locked.
+func locked(v *record.Vma) bool { return !kernels(v) && has(v, "lo") }
+
+// lock plans the locking of a mapping. The kernel first marks it, then populates
+// it, and says ENOMEM when it comes to a page that can't be there: of memory
+// that may not be accessed, in a guard region, past the end of a file. The
+// mapping is locked all the same. ENOMEM has other reasons too, so Locked says
+// how much must be locked in the end.
+func (as *AddressSpace) lock(v *record.Vma) stub.Call {
+	c := as.call("mlock", (*mapping)(v), unix.SYS_MLOCK, v.Start, v.End)
+	if has(v, "lf") {
+		c = as.call("mlock on fault", (*mapping)(v), unix.SYS_MLOCK2, v.Start, v.End, mlockOnFault)
+	}
+	c.Excused = unix.ENOMEM
+	return c
+}
+
+// Mappings is how many mappings count for vm.max_map_count.
+func Mappings(vmas []*record.Vma) int {
+	n := len(vmas)
+	for _, v := range vmas {
+		if v.Kind == record.Vma_VSYSCALL {
+			n--
+		}
+	}
+	return n
+}
+
+// Locked is how many bytes are locked in the end, as VmLck of /proc/PID/status
+// shows it.
+func Locked(vmas []*record.Vma) uint64 {
+	var n uint64
+	for _, v := range vmas {
+		if locked(v) {
+			n += v.End - v.Start
+		}
+	}
+	return n
+}
+
+// Populated is about how many bytes of memory the locks fill that nothing else
+// has: those of private memory, all of it, whether the image has contents for it
+// or not.
+func Populated(vmas []*record.Vma) uint64 {
+	var n uint64
+	for _, v := range vmas {
+		if locked(v) && !has(v, "lf") && private(v) && v.Prot&unix.PROT_WRITE != 0 {
+			n += v.End - v.Start
+		}
+	}
+	return n
+}
