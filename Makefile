@@ -11,7 +11,7 @@ TOOLS := $(CURDIR)/bin/.tools
 
 export CGO_ENABLED = 0
 
-.PHONY: all help demo test test-kernels test-faults check gen man bench deps clean
+.PHONY: all help demo test test-kernels test-faults test-shapes check gen man bench deps clean
 
 all: ## build the programs, static, into bin/
 	@mkdir -p bin/.build
@@ -35,6 +35,9 @@ test-kernels: deps all ## the part of the tests that moves processes between fiv
 
 test-faults: deps all ## every system call of every program fails once, and each is killed at each
 	@set -o pipefail; $(GO) test -count=1 -timeout 5h -v ./tests/faults -all | grep -vE '^=== |--- PASS: .*/.*/'
+
+test-shapes: deps all ## N random processes (N=1000), from SEED on or fresh ones, and what came of each
+	$(GO) test -count=1 -timeout 0 -v ./tests/shapes -run 'TestShapes$$' -args -n $(or $(N),1000) -seed $(or $(SEED),0)
 
 check: deps ## format, vet, staticcheck, generated code is current
 	@scripts/check

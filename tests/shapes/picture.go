@@ -1,0 +1,178 @@
+package shapes
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// picture is what /proc says of all tasks: "PID/TID what" to a value.
+type picture map[string]string
+
+// largeFile is the kernel's O_LARGEFILE, which is 0 for 64-bit programs.
+const largeFile = 0o100000
+
+// taker takes a picture.
+type taker struct {
+	picture
+	inodes map[string]int // in the order in which they are met
+}
+
+// processes are those of the pid namespace, but the worker itself.
+func processes() []int {
+	pids := slices.DeleteFunc(numbersIn("/proc"), func(n int) bool { return n == 1 })
+	slices.Sort(pids)
+	return pids
+}
+
+// takePicture looks at every task there is.
+func takePicture() picture {
+	t := &taker{picture{}, map[string]int{}}
+	for _, pid := range processes() {
+		dir := fmt.Sprintf("/proc/%d/", pid)
+		zombie := stateOf(pid) == 'Z'
+		tids := numbersIn(dir + "task")
+		slices.Sort(tids)
+		for _, tid := range tids {
+			t.thread(fmt.Sprintf("%d/%d ", pid, tid), fmt.Sprintf("%stask/%d/", dir, tid))
+		}
+		if !zombie || len(tids) > 1 {
+			t.process(fmt.Sprintf("%d ", pid), dir)
+		}
+	}
+	return t.picture
+}
+
+func (t *taker) thread(key, dir string) {
+	stat := readProc(dir + "stat")
+	zombie := bytes.Contains(stat, []byte(") Z "))
+	t.stat(key, stat, zombie)
+	t.status(key, readProc(dir+"status"), zombie)
+	if zombie {
+		return
+	}
+	for _, name := range []string{"syscall", "wchan", "children", "timerslack_ns", "personality"} {
+		t.picture[key+name] = string(readProc(dir + name))
+	}
+	if k := key + "timerslack_ns"; t.picture[k] == "0\n" {
+		t.picture[k] = "1\n"
+	}
+}
+
+// stat splits the line after the comm, which may hold anything.
+func (t *taker) stat(key string, b []byte, zombie bool) {
+	open, end := bytes.IndexByte(b, '('), bytes.LastIndexByte(b, ')')
+	if open < 0 || end < 0 {
+		return
+	}
+	wanted := statFields
+	if zombie {
+		wanted = zombieFields
+	}
+	t.picture[key+"stat comm"] = string(b[open+1 : end])
+	for i, v := range bytes.Fields(b[end+1:]) {
+		if name, ok := wanted[i+3]; ok {
+			t.picture[key+"stat "+name] = string(v)
+		}
+	}
+}
+
+func (t *taker) status(key string, b []byte, zombie bool) {
+	for _, l := range strings.Split(strings.TrimSpace(string(b)), "\n") {
+		name, v, _ := strings.Cut(l, ":")
+		if _, out := statusOut[name]; out || zombie && !zombieStatus[name] {
+			continue
+		}
+		t.picture[key+"status "+name] = strings.TrimSpace(v)
+	}
+}
+
+func (t *taker) process(key, dir string) {
+	for _, name := range []string{"limits", "timers", "auxv", "environ", "cmdline", "oom_score_adj", "cgroup"} {
+		t.picture[key+name] = string(readProc(dir + name))
+	}
+	for _, name := range []string{"exe", "cwd", "root", "ns/time", "ns/pid", "ns/mnt", "ns/user", "ns/net", "ns/ipc", "ns/uts"} {
+		t.picture[key+name] = link(dir + name)
+	}
+	for _, m := range mappings(readProc(dir + "smaps")) {
+		t.picture[key+"map "+m.where()] = m.access + " " + m.offset() + " " + t.inode(m.device+" "+m.inode) + " " + m.path + " " + m.flags
+	}
+	for _, fd := range numbersIn(dir + "fd") {
+		n := strconv.Itoa(fd)
+		t.picture[key+"fd "+n] = t.named(link(dir + "fd/" + n))
+		t.info(key+"fd "+n+" ", string(readProc(dir+"fdinfo/"+n)))
+		if k := key + "fd " + n + " flags"; strings.HasPrefix(t.picture[key+"fd "+n], "pipe:") {
+			f, _ := strconv.ParseUint(t.picture[k], 8, 32)
+			t.picture[k] = strconv.FormatUint(f&^largeFile, 8)
+		}
+	}
+}
+
+// inode is a number for an inode's number.
+func (t *taker) inode(s string) string {
+	n, ok := t.inodes[s]
+	if !ok {
+		n = len(t.inodes)
+		t.inodes[s] = n
+	}
+	return "#" + strconv.Itoa(n)
+}
+
+// named replaces the number in what a descriptor leads to, "pipe:[123]".
+func (t *taker) named(s string) string {
+	kind, rest, ok := strings.Cut(s, ":[")
+	if !ok || strings.HasPrefix(s, "/") {
+		return s
+	}
+	return kind + ":" + t.inode(kind+rest)
+}
+
+// info are the lines of a descriptor's fdinfo.
+func (t *taker) info(key, text string) {
+	var locks, targets []string
+	for _, l := range strings.Split(strings.TrimSpace(text), "\n") {
+		name, v, _ := strings.Cut(l, ":")
+		name, v = strings.TrimSpace(name), strings.TrimSpace(v)
+		switch name {
+		case "ino":
+			v = t.inode("ino " + v)
+		case "lock":
+			locks = append(locks, lockLine(v))
+			continue
+		case "tfd":
+			targets = append(targets, strings.Join(strings.Fields(v), " "))
+			continue
+		case "it_value":
+			var sec int
+			_, _ = fmt.Sscanf(v, "(%d", &sec)
+			name, v = "remaining", strconv.Itoa(sec)
+		case "eventfd-id":
+			continue
+		}
+		t.picture[key+name] = v
+	}
+	slices.Sort(locks)
+	t.picture[key+"locks"] = strings.Join(locks, "\n")
+	slices.Sort(targets)
+	for i, l := range targets {
+		head, ino, _ := strings.Cut(l, " ino:")
+		ino, _, _ = strings.Cut(ino, " ")
+		targets[i] = head + " " + t.inode("ino "+ino)
+	}
+	t.picture[key+"epoll"] = strings.Join(targets, "\n")
+}
+
+// lockLine is "1: POSIX  ADVISORY  WRITE 1234 00:19:77 0 EOF" without the number
+// at its head, and without the owner of a flock.
+func lockLine(v string) string {
+	f := strings.Fields(v)
+	if len(f) < 7 {
+		return v
+	}
+	if f[1] == "FLOCK" {
+		f[4] = "-"
+	}
+	return strings.Join(f[1:], " ")
+}

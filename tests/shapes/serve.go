@@ -1,0 +1,215 @@
+package shapes
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// serve runs a program, checkpoints and restores it, and compares.
+func (w *worker) serve(j job) *Result {
+	p, err := ParseProgram(strings.NewReader(j.Program))
+	if err == nil {
+		err = w.clear()
+	}
+	if err != nil {
+		return &Result{Outcome: Broken, Reason: err.Error()}
+	}
+	begun := time.Now()
+	var late atomic.Bool
+	watch := time.AfterFunc(Limit, func() {
+		late.Store(true)
+		_ = unix.Kill(-1, unix.SIGKILL)
+	})
+	t, err := w.start(p)
+	result := &Result{}
+	if err == nil {
+		result = t.result
+		result.Outcome = Same
+		err = t.through(j.Plain)
+		_ = t.c.unmap()
+	}
+	watch.Stop()
+	var f *failure
+	switch {
+	case late.Load():
+		result.Outcome, result.Reason = Hangs, fmt.Sprintf("not over after %s", Limit)
+	case errors.As(err, &f):
+		result.Outcome, result.Reason, result.Detail = f.outcome, f.reason, f.detail
+	case err != nil:
+		result.Outcome, result.Reason = Broken, err.Error()
+	}
+	if err := w.clear(); err != nil {
+		result.Outcome, result.Reason = Broken, err.Error()
+	}
+	result.Millis = float64(time.Since(begun).Microseconds()) / 1000
+	return result
+}
+
+// state is all that is compared.
+type state struct {
+	picture  picture
+	contents map[int]*contents
+	reports  map[int]string // of slots whose tasks run
+}
+
+// through takes a tree through a checkpoint and a restore.
+func (t *tree) through(plain bool) error {
+	for _, s := range t.program.Steps {
+		if _, err := t.run(s); err != nil {
+			return err
+		}
+	}
+	if !t.alive(0) {
+		return &failure{Ended, "the root has ended before the checkpoint", ""}
+	}
+	early, err := t.rehearse()
+	if err != nil {
+		return err
+	}
+	before, stopped, err := t.before()
+	if err != nil {
+		return err
+	}
+	t.result.Tasks = len(before.picture.tids())
+	refused := error(nil)
+	if !plain {
+		members := t.members()
+		if refused, err = t.checkpoint(members); err != nil {
+			return err
+		}
+		if refused == nil {
+			if err := t.restore(); err != nil {
+				return err
+			}
+		}
+	}
+	if err := t.after(before, stopped, early, refused != nil || plain); err != nil {
+		var f *failure
+		if errors.As(err, &f) && f.outcome == Differs && refused != nil {
+			f.outcome = Changed
+		}
+		if f != nil && plain && f.outcome == Differs {
+			f.outcome = Unsteady
+		}
+		return err
+	}
+	if refused != nil {
+		return refused
+	}
+	return nil
+}
+
+// rehearse stops and continues what will be stopped: what its parent hears of it
+// the first time stays pending, and nothing is added later. Then all report.
+func (t *tree) rehearse() (map[int]string, error) {
+	if err := t.stop(); err != nil {
+		return nil, err
+	}
+	if err := t.goOn(); err != nil {
+		return nil, err
+	}
+	if err := t.settle(); err != nil {
+		return nil, err
+	}
+	return t.reports()
+}
+
+func (t *tree) stop() error {
+	for _, s := range t.program.Stops {
+		if tgid := atomic.LoadUint32(&t.c.slot[s.Task].tgid); tgid != 0 && stateOf(int(tgid)) == 'S' {
+			_ = unix.Kill(int(tgid), unix.Signal(s.Signal))
+			if err := t.settle(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// goOn continues what has stopped, and takes the news of it from its parents.
+func (t *tree) goOn() error {
+	for _, s := range t.program.Stops {
+		tgid := int(atomic.LoadUint32(&t.c.slot[s.Task].tgid))
+		if tgid != 0 && stateOf(tgid) == 'T' {
+			_ = unix.Kill(tgid, unix.SIGCONT)
+		}
+	}
+	return nil
+}
+
+// reports are those of all tasks that have turns.
+func (t *tree) reports() (map[int]string, error) {
+	out := map[int]string{}
+	for i := range t.c.slot {
+		if !t.ready(i) {
+			continue
+		}
+		if _, err := t.run(Step{Task: i, Code: mustCode("report")}); err != nil {
+			return nil, err
+		}
+		s := &t.c.slot[i]
+		out[i] = string(s.text[:min(s.length, textSize)])
+		if s.length >= textSize-1 {
+			return nil, fmt.Errorf("the report of task %d is too long", s.tid)
+		}
+	}
+	return out, nil
+}
+
+func mustCode(name string) int {
+	code, ok := opCode(name)
+	if !ok {
+		panic(name + " is no operation")
+	}
+	return code
+}
+
+// before stops what is to be stopped, and looks at everything.
+func (t *tree) before() (*state, map[int]bool, error) {
+	if err := t.stop(); err != nil {
+		return nil, nil, err
+	}
+	stopped := map[int]bool{}
+	for i := range t.c.slot {
+		stopped[i] = t.state(i) == 'T'
+	}
+	reports, err := t.reports()
+	if err != nil {
+		return nil, nil, err
+	}
+	queues := picture{}
+	if err := t.takeQueues(queues); err != nil {
+		return nil, nil, err
+	}
+	if err := t.settle(); err != nil {
+		return nil, nil, err
+	}
+	s := &state{picture: t.look(), contents: takeContents(nil), reports: reports}
+	for k, v := range queues {
+		s.picture[k] = v
+	}
+	return s, stopped, nil
+}
+
+func (t *tree) look() picture {
+	p := takePicture()
+	p.takeSharing(p.tids())
+	inside := t.members()
+	p.takeOpenFiles(inside)
+	p.takeOpenFiles(slices.DeleteFunc(processes(), func(pid int) bool { return slices.Contains(inside, pid) }))
+	return p
+}
+
+func (t *tree) image() string { return t.dir + "/image" }
+
+// messages is a file for what the programs say.
+func (t *tree) messages() (*os.File, error) {
+	return os.OpenFile(t.dir+"/messages", os.O_RDWR|os.O_CREATE|os.O_TRUNC|os.O_APPEND, 0o600)
+}
