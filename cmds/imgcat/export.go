@@ -6,11 +6,14 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 	"unicode"
 	"unicode/utf16"
+	"unicode/utf8"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/descriptorpb"
 
 	"floe/lib/record/recordpb"
 )
@@ -108,6 +111,10 @@ func (e *exporter) value(d protoreflect.FieldDescriptor, v protoreflect.Value) {
 	case protoreflect.StringKind:
 		e.text(v.String())
 	case protoreflect.BytesKind:
+		if isName(d) {
+			e.text(string(v.Bytes()))
+			return
+		}
 		e.w.WriteByte('"')
 		b := base64.NewEncoder(base64.StdEncoding, e.w)
 		b.Write(v.Bytes())
@@ -126,11 +133,26 @@ func (e *exporter) value(d protoreflect.FieldDescriptor, v protoreflect.Value) {
 	}
 }
 
+// pathField is a name that is bytes in lib/record, too.
+const pathField = "floe.File.path"
+
+// isName tells bytes that are text in all but a few cases.
+func isName(d protoreflect.FieldDescriptor) bool {
+	opt, ok := d.Options().(*descriptorpb.FieldOptions)
+	return ok && opt != nil && opt.Ctype != nil || d.FullName() == pathField
+}
+
+// lowSurrogates is where the bytes go that are not UTF-8: 0x80 becomes U+DC80.
+// Python takes that for the byte (PEP 383).
+const lowSurrogates = 0xdc00
+
 // text writes a string; what could do something to a terminal is escaped.
 func (e *exporter) text(s string) {
 	e.w.WriteByte('"')
-	for _, r := range s {
+	for i, r := range s {
 		switch {
+		case r == utf8.RuneError && !strings.HasPrefix(s[i:], string(utf8.RuneError)):
+			e.escape(lowSurrogates + rune(s[i]))
 		case r == '"' || r == '\\':
 			e.w.WriteByte('\\')
 			e.w.WriteRune(r)

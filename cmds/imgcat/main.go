@@ -20,7 +20,9 @@
 // --json prints one line of JSON a record, in the order of the stream, for
 // programs. It is the protobuf JSON of the Record of lib/record/record.proto,
 // with payloadLen always and pad never: numbers of 64 bits are strings, bytes
-// are base64 (paths too: they needn't be text). Payloads are not printed.
+// are base64. Payloads are not printed. Paths and names are text; a byte of one
+// that is not UTF-8 becomes a lone surrogate, 0xe4 \udce4, from which Python's
+// os.fsencode makes the byte again (jq shows a replacement character).
 //
 // --verify prints no table. It reads everything and checks all checksums, that
 // what records say of each other is right, that all stages were there, that
@@ -40,7 +42,7 @@
 //	imgcat img | less
 //	imgcat --verify -q img && restore img
 //	imgcat --json img | jq -r '.task // empty | [.pid, .comm] | @tsv'
-//	imgcat --json img | jq -r '.file.path // empty | @base64d' | sort -u
+//	imgcat --json img | jq -r '.file.path // empty' | sort -u
 package main
 
 import (

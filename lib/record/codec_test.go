@@ -79,6 +79,10 @@ func canonical(t testing.TB, m proto.Message) []byte {
 // field of that name has in the other.
 func equal(ours, theirs reflect.Value) bool {
 	switch ours.Kind() {
+	case reflect.String: // names are bytes there
+		if theirs.Kind() == reflect.Slice {
+			return ours.String() == string(theirs.Bytes())
+		}
 	case reflect.Interface, reflect.Pointer:
 		return ours.IsNil() == theirs.IsNil() && (ours.IsNil() || equal(ours.Elem(), theirs.Elem()))
 	case reflect.Slice:

@@ -178,10 +178,15 @@ func (d *decoder) bytes() []byte {
 }
 
 func (d *decoder) text() string {
-	b := d.span()
-	if !utf8.Valid(b) {
+	s := d.name()
+	if !utf8.ValidString(s) {
 		d.fail(errUTF8)
 	}
+	return s
+}
+
+func (d *decoder) name() string {
+	b := d.span()
 	if !d.take(len(b)) {
 		return ""
 	}

@@ -2,6 +2,7 @@ package record
 
 import (
 	"errors"
+	"fmt"
 	"math/bits"
 	"unicode/utf8"
 )
@@ -87,8 +88,19 @@ func (e *encoder) text(tag uint64, s string) {
 
 func (e *encoder) textElement(tag uint64, s string) {
 	if !utf8.ValidString(s) {
-		e.err = errUTF8
+		e.err = fmt.Errorf("%w: %q", errUTF8, s[:min(len(s), 64)])
 	}
+	e.nameElement(tag, s)
+}
+
+// name is text that may be any bytes.
+func (e *encoder) name(tag uint64, s string) {
+	if s != "" {
+		e.nameElement(tag, s)
+	}
+}
+
+func (e *encoder) nameElement(tag uint64, s string) {
 	e.varint(tag)
 	e.varint(uint64(len(s)))
 	e.b = append(e.b, s...)

@@ -626,12 +626,12 @@ func (x *Header) encode(e *encoder) {
 	}
 	e.text(10, x.Arch)
 	e.uint32(16, x.PageSize)
-	e.text(26, x.KernelRelease)
-	e.text(34, x.KernelVersion)
+	e.name(26, x.KernelRelease)
+	e.name(34, x.KernelVersion)
 	e.text(42, x.BootId)
 	e.uint64(48, x.PidnsInode)
 	e.text(58, x.ToolVersion)
-	e.text(66, x.Hostname)
+	e.name(66, x.Hostname)
 	e.sint32(72, x.RootPid)
 	if x.Clocks != nil {
 		e.message(82, x.Clocks)
@@ -653,9 +653,9 @@ func (x *Header) decode(d *decoder, tag uint64) bool {
 	case 16:
 		x.PageSize = d.uint32()
 	case 26:
-		x.KernelRelease = d.text()
+		x.KernelRelease = d.name()
 	case 34:
-		x.KernelVersion = d.text()
+		x.KernelVersion = d.name()
 	case 42:
 		x.BootId = d.text()
 	case 48:
@@ -663,7 +663,7 @@ func (x *Header) decode(d *decoder, tag uint64) bool {
 	case 58:
 		x.ToolVersion = d.text()
 	case 66:
-		x.Hostname = d.text()
+		x.Hostname = d.name()
 	case 72:
 		x.RootPid = d.sint32()
 	case 82:
@@ -1669,7 +1669,7 @@ func (x *Task) encode(e *encoder) {
 	e.bool(192, x.ThpDisabled)
 	e.uint32(200, x.TtyNr)
 	e.sint32(208, x.TtyPgrp)
-	e.text(218, x.Comm)
+	e.name(218, x.Comm)
 	e.uint32(224, x.Umask)
 	e.bool(232, x.HasTty)
 	e.uint64(240, x.Brk)
@@ -1749,7 +1749,7 @@ func (x *Task) decode(d *decoder, tag uint64) bool {
 	case 208:
 		x.TtyPgrp = d.sint32()
 	case 218:
-		x.Comm = d.text()
+		x.Comm = d.name()
 	case 224:
 		x.Umask = d.uint32()
 	case 232:
@@ -2251,7 +2251,7 @@ func (x *Thread) encode(e *encoder) {
 	e.sint32(8, x.Pid)
 	e.sint32(16, x.Tid)
 	e.uint64(24, x.StartTime)
-	e.text(34, x.Comm)
+	e.name(34, x.Comm)
 	if x.Regs != nil {
 		e.message(42, x.Regs)
 	}
@@ -2294,7 +2294,7 @@ func (x *Thread) decode(d *decoder, tag uint64) bool {
 	case 24:
 		x.StartTime = d.uint64()
 	case 34:
-		x.Comm = d.text()
+		x.Comm = d.name()
 	case 42:
 		if x.Regs == nil {
 			d.take(sizeRegsAmd64)
@@ -3544,7 +3544,7 @@ func (x *Vma) encode(e *encoder) {
 	for _, v := range x.Flags {
 		e.textElement(74, v)
 	}
-	e.text(82, x.Name)
+	e.name(82, x.Name)
 	e.uint32(88, x.MayProt)
 	e.uint64(96, x.ShmemSize)
 	e.b = append(e.b, x.unknown...)
@@ -3572,7 +3572,7 @@ func (x *Vma) decode(d *decoder, tag uint64) bool {
 		d.take(2 * 16)
 		x.Flags = append(x.Flags, d.text())
 	case 82:
-		x.Name = d.text()
+		x.Name = d.name()
 	case 88:
 		x.MayProt = d.uint32()
 	case 96:
@@ -3989,7 +3989,7 @@ func (x *Vdso_Area) encode(e *encoder) {
 	if x == nil {
 		return
 	}
-	e.text(10, x.Name)
+	e.name(10, x.Name)
 	e.uint64(16, x.Start)
 	e.uint64(24, x.End)
 	e.bool(32, x.Code)
@@ -3999,7 +3999,7 @@ func (x *Vdso_Area) encode(e *encoder) {
 func (x *Vdso_Area) decode(d *decoder, tag uint64) bool {
 	switch tag {
 	case 10:
-		x.Name = d.text()
+		x.Name = d.name()
 	case 16:
 		x.Start = d.uint64()
 	case 24:
@@ -4072,8 +4072,8 @@ func (x *Vdso_Symbol) encode(e *encoder) {
 	if x == nil {
 		return
 	}
-	e.text(10, x.Name)
-	e.text(18, x.Version)
+	e.name(10, x.Name)
+	e.name(18, x.Version)
 	e.uint64(24, x.Offset)
 	e.uint64(32, x.Size)
 	e.bool(40, x.Weak)
@@ -4084,9 +4084,9 @@ func (x *Vdso_Symbol) encode(e *encoder) {
 func (x *Vdso_Symbol) decode(d *decoder, tag uint64) bool {
 	switch tag {
 	case 10:
-		x.Name = d.text()
+		x.Name = d.name()
 	case 18:
-		x.Version = d.text()
+		x.Version = d.name()
 	case 24:
 		x.Offset = d.uint64()
 	case 32:
@@ -4163,7 +4163,7 @@ func (x *VdsoMark) encode(e *encoder) {
 		e.message(26, v)
 	}
 	e.uint32(32, x.RuntimeRandomState)
-	e.text(42, x.KernelRelease)
+	e.name(42, x.KernelRelease)
 	e.b = append(e.b, x.unknown...)
 }
 
@@ -4185,7 +4185,7 @@ func (x *VdsoMark) decode(d *decoder, tag uint64) bool {
 	case 32:
 		x.RuntimeRandomState = d.uint32()
 	case 42:
-		x.KernelRelease = d.text()
+		x.KernelRelease = d.name()
 	default:
 		return false
 	}
@@ -4977,7 +4977,7 @@ func (x *OpenFile_External) encode(e *encoder) {
 		return
 	}
 	e.uint32(8, x.Stdio)
-	e.text(18, x.What)
+	e.name(18, x.What)
 	e.bool(24, x.Tty)
 	e.b = append(e.b, x.unknown...)
 }
@@ -4987,7 +4987,7 @@ func (x *OpenFile_External) decode(d *decoder, tag uint64) bool {
 	case 8:
 		x.Stdio = d.uint32()
 	case 18:
-		x.What = d.text()
+		x.What = d.name()
 	case 24:
 		x.Tty = d.bool()
 	default:

@@ -14,6 +14,7 @@ import (
 
 	"google.golang.org/protobuf/compiler/protogen"
 	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/descriptorpb"
 )
 
 func main() {
@@ -197,6 +198,9 @@ var kinds = map[protoreflect.Kind]kind{
 
 func (g *generator) kind(f *protogen.Field) kind {
 	k, ok := kinds[f.Desc.Kind()]
+	if named(f) {
+		k.typ, k.call, k.size, k.zero = "string", "name", 16, `""`
+	}
 	if !ok || f.Desc.IsMap() || f.Desc.HasOptionalKeyword() {
 		g.fail("%s: a field of a type that is not known here", f.Desc.FullName())
 	}
@@ -207,6 +211,12 @@ func (g *generator) kind(f *protogen.Field) kind {
 		k.typ = g.QualifiedGoIdent(f.Enum.GoIdent)
 	}
 	return k
+}
+
+// named tells a field of bytes that stand for text, which is a string in Go.
+func named(f *protogen.Field) bool {
+	opt, ok := f.Desc.Options().(*descriptorpb.FieldOptions)
+	return ok && opt != nil && f.Desc.Kind() == protoreflect.BytesKind && opt.Ctype != nil
 }
 
 func (g *generator) goType(f *protogen.Field) string {

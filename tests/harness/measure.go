@@ -21,16 +21,23 @@ type Measured struct {
 
 var measureOnce sync.Once
 
+// Measure is the program that measures: see measure.c.
+func Measure(t testing.TB) string {
+	t.Helper()
+	measureOnce.Do(func() { CompiledC("measure")(t, Scratch) })
+	return filepath.Join(Scratch, "measure")
+}
+
 // StartMeasured starts a command and measures its memory.
 func StartMeasured(t testing.TB, stdin io.Reader, stdout io.Writer, name string, args ...string) *Measured {
 	t.Helper()
-	measureOnce.Do(func() { CompiledC("measure")(t, Scratch) })
+	program := Measure(t)
 	f, err := os.CreateTemp(Scratch, "memory-")
 	if err != nil {
 		t.Fatal(err)
 	}
 	f.Close()
-	return &Measured{Start(t, stdin, stdout, filepath.Join(Scratch, "measure"), append([]string{f.Name(), name}, args...)...), f.Name()}
+	return &Measured{Start(t, stdin, stdout, program, append([]string{f.Name(), name}, args...)...), f.Name()}
 }
 
 // Memory is the most that it had resident, KiB; it has ended.

@@ -2,6 +2,9 @@
 // stand in. Numbers are the kernel's own (x86-64 ABI) unless a comment says so;
 // times are nanoseconds; addresses are the checkpointed process's.
 //
+// Names of the kernel's may be any bytes. They are bytes here, with the option
+// ctype = STRING: strings in lib/record, text in imgcat --json.
+//
 // Field numbers are never reused. A new kind of record takes a new number in
 // the oneof of Record; restore refuses kinds that it does not know unless
 // Record.optional is set.
@@ -649,12 +652,12 @@ type Header struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Arch          string                 `protobuf:"bytes,1,opt,name=arch,proto3" json:"arch,omitempty"`                                        // GOARCH of the dump: "amd64"
 	PageSize      uint32                 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`               // bytes
-	KernelRelease string                 `protobuf:"bytes,3,opt,name=kernel_release,json=kernelRelease,proto3" json:"kernel_release,omitempty"` // uname -r
-	KernelVersion string                 `protobuf:"bytes,4,opt,name=kernel_version,json=kernelVersion,proto3" json:"kernel_version,omitempty"` // uname -v
+	KernelRelease []byte                 `protobuf:"bytes,3,opt,name=kernel_release,json=kernelRelease,proto3" json:"kernel_release,omitempty"` // uname -r
+	KernelVersion []byte                 `protobuf:"bytes,4,opt,name=kernel_version,json=kernelVersion,proto3" json:"kernel_version,omitempty"` // uname -v
 	BootId        string                 `protobuf:"bytes,5,opt,name=boot_id,json=bootId,proto3" json:"boot_id,omitempty"`                      // /proc/sys/kernel/random/boot_id
 	PidnsInode    uint64                 `protobuf:"varint,6,opt,name=pidns_inode,json=pidnsInode,proto3" json:"pidns_inode,omitempty"`         // inode of freeze's pid namespace
 	ToolVersion   string                 `protobuf:"bytes,7,opt,name=tool_version,json=toolVersion,proto3" json:"tool_version,omitempty"`
-	Hostname      string                 `protobuf:"bytes,8,opt,name=hostname,proto3" json:"hostname,omitempty"`
+	Hostname      []byte                 `protobuf:"bytes,8,opt,name=hostname,proto3" json:"hostname,omitempty"`
 	RootPid       int32                  `protobuf:"zigzag32,9,opt,name=root_pid,json=rootPid,proto3" json:"root_pid,omitempty"`
 	Clocks        *Clocks                `protobuf:"bytes,10,opt,name=clocks,proto3" json:"clocks,omitempty"` // at the moment when the last task was frozen
 	Cpu           *Cpu                   `protobuf:"bytes,11,opt,name=cpu,proto3" json:"cpu,omitempty"`
@@ -708,18 +711,18 @@ func (x *Header) GetPageSize() uint32 {
 	return 0
 }
 
-func (x *Header) GetKernelRelease() string {
+func (x *Header) GetKernelRelease() []byte {
 	if x != nil {
 		return x.KernelRelease
 	}
-	return ""
+	return nil
 }
 
-func (x *Header) GetKernelVersion() string {
+func (x *Header) GetKernelVersion() []byte {
 	if x != nil {
 		return x.KernelVersion
 	}
-	return ""
+	return nil
 }
 
 func (x *Header) GetBootId() string {
@@ -743,11 +746,11 @@ func (x *Header) GetToolVersion() string {
 	return ""
 }
 
-func (x *Header) GetHostname() string {
+func (x *Header) GetHostname() []byte {
 	if x != nil {
 		return x.Hostname
 	}
-	return ""
+	return nil
 }
 
 func (x *Header) GetRootPid() int32 {
@@ -1352,7 +1355,7 @@ type Task struct {
 	ThpDisabled    bool          `protobuf:"varint,24,opt,name=thp_disabled,json=thpDisabled,proto3" json:"thp_disabled,omitempty"` // PR_GET_THP_DISABLE
 	TtyNr          uint32        `protobuf:"varint,25,opt,name=tty_nr,json=ttyNr,proto3" json:"tty_nr,omitempty"`                   // controlling terminal, /proc/PID/stat field 7
 	TtyPgrp        int32         `protobuf:"zigzag32,26,opt,name=tty_pgrp,json=ttyPgrp,proto3" json:"tty_pgrp,omitempty"`           // its foreground process group
-	Comm           string        `protobuf:"bytes,27,opt,name=comm,proto3" json:"comm,omitempty"`                                   // of the leader; for messages
+	Comm           []byte        `protobuf:"bytes,27,opt,name=comm,proto3" json:"comm,omitempty"`                                   // of the leader; for messages
 	Umask          uint32        `protobuf:"varint,28,opt,name=umask,proto3" json:"umask,omitempty"`
 	HasTty         bool          `protobuf:"varint,29,opt,name=has_tty,json=hasTty,proto3" json:"has_tty,omitempty"`
 	Brk            uint64        `protobuf:"varint,30,opt,name=brk,proto3" json:"brk,omitempty"` // the program break; its Mm takes it over
@@ -1572,11 +1575,11 @@ func (x *Task) GetTtyPgrp() int32 {
 	return 0
 }
 
-func (x *Task) GetComm() string {
+func (x *Task) GetComm() []byte {
 	if x != nil {
 		return x.Comm
 	}
-	return ""
+	return nil
 }
 
 func (x *Task) GetUmask() uint32 {
@@ -1930,7 +1933,7 @@ type Thread struct {
 	Pid           int32                  `protobuf:"zigzag32,1,opt,name=pid,proto3" json:"pid,omitempty"` // of its Task
 	Tid           int32                  `protobuf:"zigzag32,2,opt,name=tid,proto3" json:"tid,omitempty"`
 	StartTime     uint64                 `protobuf:"varint,3,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
-	Comm          string                 `protobuf:"bytes,4,opt,name=comm,proto3" json:"comm,omitempty"`
+	Comm          []byte                 `protobuf:"bytes,4,opt,name=comm,proto3" json:"comm,omitempty"`
 	Regs          *RegsAmd64             `protobuf:"bytes,5,opt,name=regs,proto3" json:"regs,omitempty"`
 	Xstate        []byte                 `protobuf:"bytes,6,opt,name=xstate,proto3" json:"xstate,omitempty"`    // NT_X86_XSTATE, Cpu.xsave_size bytes at most
 	Sigmask       uint64                 `protobuf:"varint,7,opt,name=sigmask,proto3" json:"sigmask,omitempty"` // blocked signals
@@ -2002,11 +2005,11 @@ func (x *Thread) GetStartTime() uint64 {
 	return 0
 }
 
-func (x *Thread) GetComm() string {
+func (x *Thread) GetComm() []byte {
 	if x != nil {
 		return x.Comm
 	}
-	return ""
+	return nil
 }
 
 func (x *Thread) GetRegs() *RegsAmd64 {
@@ -3010,7 +3013,7 @@ type Vma struct {
 	Offset        uint64                 `protobuf:"varint,7,opt,name=offset,proto3" json:"offset,omitempty"`                         // bytes into the file or the shared object
 	ShmemId       uint64                 `protobuf:"varint,8,opt,name=shmem_id,json=shmemId,proto3" json:"shmem_id,omitempty"`        // ANON_SHARED: the same number, the same object
 	Flags         []string               `protobuf:"bytes,9,rep,name=flags,proto3" json:"flags,omitempty"`                            // the two-letter VmFlags of smaps, all of them
-	Name          string                 `protobuf:"bytes,10,opt,name=name,proto3" json:"name,omitempty"`                             // as maps shows it: "[heap]", "[anon:x]", "[vvar]", …
+	Name          []byte                 `protobuf:"bytes,10,opt,name=name,proto3" json:"name,omitempty"`                             // as maps shows it: "[heap]", "[anon:x]", "[vvar]", …
 	MayProt       uint32                 `protobuf:"varint,11,opt,name=may_prot,json=mayProt,proto3" json:"may_prot,omitempty"`       // PROT_* that mprotect could still give (mr, mw, me)
 	ShmemSize     uint64                 `protobuf:"varint,12,opt,name=shmem_size,json=shmemSize,proto3" json:"shmem_size,omitempty"` // bytes of the whole shared object, where it is known
 	unknownFields protoimpl.UnknownFields
@@ -3110,11 +3113,11 @@ func (x *Vma) GetFlags() []string {
 	return nil
 }
 
-func (x *Vma) GetName() string {
+func (x *Vma) GetName() []byte {
 	if x != nil {
 		return x.Name
 	}
-	return ""
+	return nil
 }
 
 func (x *Vma) GetMayProt() uint32 {
@@ -3396,7 +3399,7 @@ type VdsoMark struct {
 	Image              *Vdso                  `protobuf:"bytes,2,opt,name=image,proto3" json:"image,omitempty"`      // what the process had, pristine
 	Runtime            []*Vdso_Area           `protobuf:"bytes,3,rep,name=runtime,proto3" json:"runtime,omitempty"`
 	RuntimeRandomState uint32                 `protobuf:"varint,4,opt,name=runtime_random_state,json=runtimeRandomState,proto3" json:"runtime_random_state,omitempty"`
-	KernelRelease      string                 `protobuf:"bytes,5,opt,name=kernel_release,json=kernelRelease,proto3" json:"kernel_release,omitempty"` // where the proxy was made, for people
+	KernelRelease      []byte                 `protobuf:"bytes,5,opt,name=kernel_release,json=kernelRelease,proto3" json:"kernel_release,omitempty"` // where the proxy was made, for people
 	unknownFields      protoimpl.UnknownFields
 	sizeCache          protoimpl.SizeCache
 }
@@ -3459,11 +3462,11 @@ func (x *VdsoMark) GetRuntimeRandomState() uint32 {
 	return 0
 }
 
-func (x *VdsoMark) GetKernelRelease() string {
+func (x *VdsoMark) GetKernelRelease() []byte {
 	if x != nil {
 		return x.KernelRelease
 	}
-	return ""
+	return nil
 }
 
 // One fs_struct: working directory, root, umask. Written by fddump, as all below.
@@ -4268,7 +4271,7 @@ func (x *Vdso_Span) GetEnd() uint64 {
 
 type Vdso_Area struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"` // "[vvar]", "[vvar_vclock]", "[vdso]"
+	Name          []byte                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"` // "[vvar]", "[vvar_vclock]", "[vdso]"
 	Start         uint64                 `protobuf:"varint,2,opt,name=start,proto3" json:"start,omitempty"`
 	End           uint64                 `protobuf:"varint,3,opt,name=end,proto3" json:"end,omitempty"`
 	Code          bool                   `protobuf:"varint,4,opt,name=code,proto3" json:"code,omitempty"` // the ELF image
@@ -4306,11 +4309,11 @@ func (*Vdso_Area) Descriptor() ([]byte, []int) {
 	return file_lib_record_record_proto_rawDescGZIP(), []int{26, 1}
 }
 
-func (x *Vdso_Area) GetName() string {
+func (x *Vdso_Area) GetName() []byte {
 	if x != nil {
 		return x.Name
 	}
-	return ""
+	return nil
 }
 
 func (x *Vdso_Area) GetStart() uint64 {
@@ -4336,8 +4339,8 @@ func (x *Vdso_Area) GetCode() bool {
 
 type Vdso_Symbol struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	Version       string                 `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"` // "LINUX_2.6"
+	Name          []byte                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Version       []byte                 `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"` // "LINUX_2.6"
 	Offset        uint64                 `protobuf:"varint,3,opt,name=offset,proto3" json:"offset,omitempty"`  // from the start of the code area
 	Size          uint64                 `protobuf:"varint,4,opt,name=size,proto3" json:"size,omitempty"`
 	Weak          bool                   `protobuf:"varint,5,opt,name=weak,proto3" json:"weak,omitempty"`
@@ -4376,18 +4379,18 @@ func (*Vdso_Symbol) Descriptor() ([]byte, []int) {
 	return file_lib_record_record_proto_rawDescGZIP(), []int{26, 2}
 }
 
-func (x *Vdso_Symbol) GetName() string {
+func (x *Vdso_Symbol) GetName() []byte {
 	if x != nil {
 		return x.Name
 	}
-	return ""
+	return nil
 }
 
-func (x *Vdso_Symbol) GetVersion() string {
+func (x *Vdso_Symbol) GetVersion() []byte {
 	if x != nil {
 		return x.Version
 	}
-	return ""
+	return nil
 }
 
 func (x *Vdso_Symbol) GetOffset() uint64 {
@@ -4738,7 +4741,7 @@ func (x *OpenFile_SignalFd) GetMask() uint64 {
 type OpenFile_External struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Stdio         uint32                 `protobuf:"varint,1,opt,name=stdio,proto3" json:"stdio,omitempty"` // 0, 1, 2: restore's own descriptor to take
-	What          string                 `protobuf:"bytes,2,opt,name=what,proto3" json:"what,omitempty"`    // for people: "/dev/pts/3", "pipe:[1234]"
+	What          []byte                 `protobuf:"bytes,2,opt,name=what,proto3" json:"what,omitempty"`    // for people: "/dev/pts/3", "pipe:[1234]"
 	Tty           bool                   `protobuf:"varint,3,opt,name=tty,proto3" json:"tty,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -4781,11 +4784,11 @@ func (x *OpenFile_External) GetStdio() uint32 {
 	return 0
 }
 
-func (x *OpenFile_External) GetWhat() string {
+func (x *OpenFile_External) GetWhat() []byte {
 	if x != nil {
 		return x.What
 	}
-	return ""
+	return nil
 }
 
 func (x *OpenFile_External) GetTty() bool {
@@ -4964,17 +4967,17 @@ const file_lib_record_record_proto_rawDesc = "" +
 	".floe.PipeH\x00R\x04pipe\x12-\n" +
 	"\tfile_lock\x18D \x01(\v2\x0e.floe.FileLockH\x00R\bfileLock\x12#\n" +
 	"\x05pages\x18P \x01(\v2\v.floe.PagesH\x00R\x05pagesB\x06\n" +
-	"\x04body\"\xa5\x03\n" +
+	"\x04body\"\xb1\x03\n" +
 	"\x06Header\x12\x12\n" +
 	"\x04arch\x18\x01 \x01(\tR\x04arch\x12\x1b\n" +
-	"\tpage_size\x18\x02 \x01(\rR\bpageSize\x12%\n" +
-	"\x0ekernel_release\x18\x03 \x01(\tR\rkernelRelease\x12%\n" +
-	"\x0ekernel_version\x18\x04 \x01(\tR\rkernelVersion\x12\x17\n" +
+	"\tpage_size\x18\x02 \x01(\rR\bpageSize\x12)\n" +
+	"\x0ekernel_release\x18\x03 \x01(\fB\x02\b\x00R\rkernelRelease\x12)\n" +
+	"\x0ekernel_version\x18\x04 \x01(\fB\x02\b\x00R\rkernelVersion\x12\x17\n" +
 	"\aboot_id\x18\x05 \x01(\tR\x06bootId\x12\x1f\n" +
 	"\vpidns_inode\x18\x06 \x01(\x04R\n" +
 	"pidnsInode\x12!\n" +
-	"\ftool_version\x18\a \x01(\tR\vtoolVersion\x12\x1a\n" +
-	"\bhostname\x18\b \x01(\tR\bhostname\x12\x19\n" +
+	"\ftool_version\x18\a \x01(\tR\vtoolVersion\x12\x1e\n" +
+	"\bhostname\x18\b \x01(\fB\x02\b\x00R\bhostname\x12\x19\n" +
 	"\broot_pid\x18\t \x01(\x11R\arootPid\x12$\n" +
 	"\x06clocks\x18\n" +
 	" \x01(\v2\f.floe.ClocksR\x06clocks\x12\x1b\n" +
@@ -5031,7 +5034,7 @@ const file_lib_record_record_proto_rawDesc = "" +
 	"\arecords\x18\x01 \x01(\x04R\arecords\x12\x14\n" +
 	"\x05bytes\x18\x02 \x01(\x04R\x05bytes\x12!\n" +
 	"\findex_offset\x18\x03 \x01(\x04R\vindexOffset\x12\x16\n" +
-	"\x06crc32c\x18\x04 \x01(\aR\x06crc32c\"\xaa\a\n" +
+	"\x06crc32c\x18\x04 \x01(\aR\x06crc32c\"\xae\a\n" +
 	"\x04Task\x12\x10\n" +
 	"\x03pid\x18\x01 \x01(\x11R\x03pid\x12\x12\n" +
 	"\x04ppid\x18\x02 \x01(\x11R\x04ppid\x12\x12\n" +
@@ -5063,8 +5066,8 @@ const file_lib_record_record_proto_rawDesc = "" +
 	"\bdumpable\x18\x17 \x01(\rR\bdumpable\x12!\n" +
 	"\fthp_disabled\x18\x18 \x01(\bR\vthpDisabled\x12\x15\n" +
 	"\x06tty_nr\x18\x19 \x01(\rR\x05ttyNr\x12\x19\n" +
-	"\btty_pgrp\x18\x1a \x01(\x11R\attyPgrp\x12\x12\n" +
-	"\x04comm\x18\x1b \x01(\tR\x04comm\x12\x14\n" +
+	"\btty_pgrp\x18\x1a \x01(\x11R\attyPgrp\x12\x16\n" +
+	"\x04comm\x18\x1b \x01(\fB\x02\b\x00R\x04comm\x12\x14\n" +
 	"\x05umask\x18\x1c \x01(\rR\x05umask\x12\x17\n" +
 	"\ahas_tty\x18\x1d \x01(\bR\x06hasTty\x12\x10\n" +
 	"\x03brk\x18\x1e \x01(\x04R\x03brk\"-\n" +
@@ -5098,13 +5101,13 @@ const file_lib_record_record_proto_rawDesc = "" +
 	"\bvalue_ns\x18\a \x01(\x04R\avalueNs\x12\x1f\n" +
 	"\vinterval_ns\x18\b \x01(\x04R\n" +
 	"intervalNs\x12\x18\n" +
-	"\aoverrun\x18\t \x01(\x11R\aoverrun\"\x90\x05\n" +
+	"\aoverrun\x18\t \x01(\x11R\aoverrun\"\x94\x05\n" +
 	"\x06Thread\x12\x10\n" +
 	"\x03pid\x18\x01 \x01(\x11R\x03pid\x12\x10\n" +
 	"\x03tid\x18\x02 \x01(\x11R\x03tid\x12\x1d\n" +
 	"\n" +
-	"start_time\x18\x03 \x01(\x04R\tstartTime\x12\x12\n" +
-	"\x04comm\x18\x04 \x01(\tR\x04comm\x12#\n" +
+	"start_time\x18\x03 \x01(\x04R\tstartTime\x12\x16\n" +
+	"\x04comm\x18\x04 \x01(\fB\x02\b\x00R\x04comm\x12#\n" +
 	"\x04regs\x18\x05 \x01(\v2\x0f.floe.RegsAmd64R\x04regs\x12\x16\n" +
 	"\x06xstate\x18\x06 \x01(\fR\x06xstate\x12\x18\n" +
 	"\asigmask\x18\a \x01(\x04R\asigmask\x12'\n" +
@@ -5223,7 +5226,7 @@ const file_lib_record_record_proto_rawDesc = "" +
 	"\aenv_end\x18\r \x01(\x04R\x06envEnd\x12\x12\n" +
 	"\x04auxv\x18\x0e \x01(\fR\x04auxv\x12\x19\n" +
 	"\bexe_file\x18\x0f \x01(\x04R\aexeFile\x12\x12\n" +
-	"\x04vmas\x18\x10 \x01(\x04R\x04vmas\"\x93\x03\n" +
+	"\x04vmas\x18\x10 \x01(\x04R\x04vmas\"\x97\x03\n" +
 	"\x03Vma\x12\x13\n" +
 	"\x05mm_id\x18\x01 \x01(\x04R\x04mmId\x12\x14\n" +
 	"\x05start\x18\x02 \x01(\x04R\x05start\x12\x10\n" +
@@ -5233,9 +5236,9 @@ const file_lib_record_record_proto_rawDesc = "" +
 	"\afile_id\x18\x06 \x01(\x04R\x06fileId\x12\x16\n" +
 	"\x06offset\x18\a \x01(\x04R\x06offset\x12\x19\n" +
 	"\bshmem_id\x18\b \x01(\x04R\ashmemId\x12\x14\n" +
-	"\x05flags\x18\t \x03(\tR\x05flags\x12\x12\n" +
+	"\x05flags\x18\t \x03(\tR\x05flags\x12\x16\n" +
 	"\x04name\x18\n" +
-	" \x01(\tR\x04name\x12\x19\n" +
+	" \x01(\fB\x02\b\x00R\x04name\x12\x19\n" +
 	"\bmay_prot\x18\v \x01(\rR\amayProt\x12\x1d\n" +
 	"\n" +
 	"shmem_size\x18\f \x01(\x04R\tshmemSize\"g\n" +
@@ -5259,7 +5262,7 @@ const file_lib_record_record_proto_rawDesc = "" +
 	"\x04rdev\x18\n" +
 	" \x01(\x04R\x04rdev\x12\x10\n" +
 	"\x03uid\x18\v \x01(\rR\x03uid\x12\x10\n" +
-	"\x03gid\x18\f \x01(\rR\x03gid\"\xeb\x04\n" +
+	"\x03gid\x18\f \x01(\rR\x03gid\"\xf7\x04\n" +
 	"\x04Vdso\x12\x13\n" +
 	"\x05mm_id\x18\x01 \x01(\x04R\x04mmId\x12\x19\n" +
 	"\bbuild_id\x18\x02 \x01(\fR\abuildId\x12#\n" +
@@ -5274,26 +5277,26 @@ const file_lib_record_record_proto_rawDesc = "" +
 	" \x03(\v2\x0f.floe.Vdso.SpanR\tdroppable\x1a.\n" +
 	"\x04Span\x12\x14\n" +
 	"\x05start\x18\x01 \x01(\x04R\x05start\x12\x10\n" +
-	"\x03end\x18\x02 \x01(\x04R\x03end\x1aV\n" +
-	"\x04Area\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
+	"\x03end\x18\x02 \x01(\x04R\x03end\x1aZ\n" +
+	"\x04Area\x12\x16\n" +
+	"\x04name\x18\x01 \x01(\fB\x02\b\x00R\x04name\x12\x14\n" +
 	"\x05start\x18\x02 \x01(\x04R\x05start\x12\x10\n" +
 	"\x03end\x18\x03 \x01(\x04R\x03end\x12\x12\n" +
-	"\x04code\x18\x04 \x01(\bR\x04code\x1a\x8a\x01\n" +
-	"\x06Symbol\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
-	"\aversion\x18\x02 \x01(\tR\aversion\x12\x16\n" +
+	"\x04code\x18\x04 \x01(\bR\x04code\x1a\x92\x01\n" +
+	"\x06Symbol\x12\x16\n" +
+	"\x04name\x18\x01 \x01(\fB\x02\b\x00R\x04name\x12\x1c\n" +
+	"\aversion\x18\x02 \x01(\fB\x02\b\x00R\aversion\x12\x16\n" +
 	"\x06offset\x18\x03 \x01(\x04R\x06offset\x12\x12\n" +
 	"\x04size\x18\x04 \x01(\x04R\x04size\x12\x12\n" +
 	"\x04weak\x18\x05 \x01(\bR\x04weak\x12\x12\n" +
-	"\x04type\x18\x06 \x01(\rR\x04type\"\xca\x01\n" +
+	"\x04type\x18\x06 \x01(\rR\x04type\"\xce\x01\n" +
 	"\bVdsoMark\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\x04R\aaddress\x12 \n" +
 	"\x05image\x18\x02 \x01(\v2\n" +
 	".floe.VdsoR\x05image\x12)\n" +
 	"\aruntime\x18\x03 \x03(\v2\x0f.floe.Vdso.AreaR\aruntime\x120\n" +
-	"\x14runtime_random_state\x18\x04 \x01(\rR\x12runtimeRandomState\x12%\n" +
-	"\x0ekernel_release\x18\x05 \x01(\tR\rkernelRelease\"g\n" +
+	"\x14runtime_random_state\x18\x04 \x01(\rR\x12runtimeRandomState\x12)\n" +
+	"\x0ekernel_release\x18\x05 \x01(\fB\x02\b\x00R\rkernelRelease\"g\n" +
 	"\x02Fs\x12\x13\n" +
 	"\x05fs_id\x18\x01 \x01(\x04R\x04fsId\x12\x19\n" +
 	"\bcwd_file\x18\x02 \x01(\x04R\acwdFile\x12\x1b\n" +
@@ -5303,7 +5306,7 @@ const file_lib_record_record_proto_rawDesc = "" +
 	"\bfiles_id\x18\x01 \x01(\x04R\afilesId\x12\x0e\n" +
 	"\x02fd\x18\x02 \x01(\x11R\x02fd\x12\x17\n" +
 	"\aopen_id\x18\x03 \x01(\x04R\x06openId\x12\x18\n" +
-	"\acloexec\x18\x04 \x01(\bR\acloexec\"\xf8\b\n" +
+	"\acloexec\x18\x04 \x01(\bR\acloexec\"\xfc\b\n" +
 	"\bOpenFile\x12\x17\n" +
 	"\aopen_id\x18\x01 \x01(\x04R\x06openId\x12\x14\n" +
 	"\x05flags\x18\x02 \x01(\rR\x05flags\x12\x10\n" +
@@ -5344,10 +5347,10 @@ const file_lib_record_record_proto_rawDesc = "" +
 	"\vinterval_ns\x18\x05 \x01(\x04R\n" +
 	"intervalNs\x1a\x1e\n" +
 	"\bSignalFd\x12\x12\n" +
-	"\x04mask\x18\x01 \x01(\x04R\x04mask\x1aF\n" +
+	"\x04mask\x18\x01 \x01(\x04R\x04mask\x1aJ\n" +
 	"\bExternal\x12\x14\n" +
-	"\x05stdio\x18\x01 \x01(\rR\x05stdio\x12\x12\n" +
-	"\x04what\x18\x02 \x01(\tR\x04what\x12\x10\n" +
+	"\x05stdio\x18\x01 \x01(\rR\x05stdio\x12\x16\n" +
+	"\x04what\x18\x02 \x01(\fB\x02\b\x00R\x04what\x12\x10\n" +
 	"\x03tty\x18\x03 \x01(\bR\x03ttyB\b\n" +
 	"\x06object\"\xc4\x01\n" +
 	"\x04Pipe\x12\x17\n" +

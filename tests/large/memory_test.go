@@ -1,0 +1,48 @@
+package large
+
+import (
+	"sort"
+	"testing"
+
+	"floe/tests/harness"
+)
+
+// cases are what every program must be able to do in little memory.
+var cases = []struct {
+	name      string
+	args      []string
+	processes int
+}{
+	{"200 full pipes", []string{"pipes", "200", "65536"}, 1},
+}
+
+// TestMemory saves and restores each case, looks at its image, and compares the
+// peak of each program with the limit.
+func TestMemory(t *testing.T) {
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			v := launch(t, c.args...)
+			v.save(t)
+			harness.Bash(t, v.measured(t, "imgcat", v.image()+" > "+v.dir+"/table"))
+			v.restore(t)
+			if n := len(harness.Tree(v.pid)); n != c.processes {
+				t.Errorf("%d processes are back, of %d", n, c.processes)
+			}
+			all := v.peaks(t)
+			if len(all) != len(stages)+2 {
+				t.Fatalf("not all programs were measured: %v", all)
+			}
+			var programs []string
+			for p := range all {
+				programs = append(programs, p)
+			}
+			sort.Strings(programs)
+			for _, p := range programs {
+				t.Logf("%-10s %6d KiB", p, all[p])
+				if all[p] > harness.MemoryLimit {
+					t.Errorf("%s took %d KiB; the limit is %d", p, all[p], harness.MemoryLimit)
+				}
+			}
+		})
+	}
+}
