@@ -107,7 +107,7 @@ static void fields(void)
 	timer_settime(id, 0, &its, NULL);
 	setrlimit(RLIMIT_NOFILE, &rl);
 	umask(027);
-	nice(5);
+	setpriority(PRIO_PROCESS, 0, 5);
 	prctl(PR_SET_NAME, "odd) name");
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	prctl(PR_SET_TIMERSLACK, 123456);
