@@ -45,16 +45,27 @@ func Early(t *record.Task, own []*record.Limit) []stub.Call {
 }
 
 // Limits plans the resource limits. Raising a hard limit above own's needs
-// CAP_SYS_RESOURCE; canRaise says whether restore has it.
+// CAP_SYS_RESOURCE; canRaise says whether restore has it. There is room for any
+// signals and timers until LastLimit.
 func Limits(list, own []*record.Limit, canRaise bool) ([]stub.Call, error) {
 	var calls []stub.Call
 	for r, l := range list {
 		if r < len(own) && l.Max > own[r].Max && !canRaise {
 			return nil, fmt.Errorf("its hard limit %d (%d) is above restore's own (%d) and restore has no CAP_SYS_RESOURCE; raise it first (ulimit -H)", r, l.Max, own[r].Max)
 		}
+		if r == unix.RLIMIT_SIGPENDING {
+			top := max(l.Max, own[r].Max)
+			l = &record.Limit{Cur: top, Max: top}
+		}
 		calls = append(calls, rlimit(r, l))
 	}
 	return calls, nil
+}
+
+// LastLimit plans the limit of queued signals, which may be lower than what was
+// queued before it was set.
+func LastLimit(list []*record.Limit) stub.Call {
+	return rlimit(unix.RLIMIT_SIGPENDING, list[unix.RLIMIT_SIGPENDING])
 }
 
 // Process plans what belongs to a whole process and needs privileges, before

@@ -42,6 +42,16 @@ func CheckTimers(list []*record.PosixTimer, byID bool) error {
 	return nil
 }
 
+// CheckAlarms checks that a task may still have timers that wake the machine up.
+func CheckAlarms(t *record.Task, effective uint64) error {
+	for _, p := range t.PosixTimers {
+		if alarm := p.Clock == unix.CLOCK_REALTIME_ALARM || p.Clock == unix.CLOCK_BOOTTIME_ALARM; alarm && effective>>unix.CAP_WAKE_ALARM&1 == 0 {
+			return fmt.Errorf("POSIX timer %d: it wakes the machine up, and the task has no CAP_WAKE_ALARM any more to make such a timer", p.Id)
+		}
+	}
+	return nil
+}
+
 // PosixTimers plans timer_create(2)'s timers, a part of the calls at a time; they
 // begin to run with the last part. A kernel that isn't told the ids (byID) numbers
 // a process's timers from 0 and uses no id twice: those between are made, each

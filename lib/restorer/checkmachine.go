@@ -120,7 +120,10 @@ func (r *Restorer) checkFiles(report reasons) error {
 		}
 	}
 	slices.SortFunc(use, func(a, b fds.Mapped) int { return cmp.Compare(a.FileID, b.FileID) })
-	return fds.CheckFiles(r.im, use, r.openOptions(), report)
+	if err := fds.CheckFiles(r.im, use, r.openOptions(), report); err != nil {
+		return err
+	}
+	return fds.CheckLocks(r.im, report)
 }
 
 // checkVDSOs finds out how each address space gets its vDSO.

@@ -13,7 +13,7 @@ import (
 // capabilityNames are those that restore may need.
 var capabilityNames = map[int]string{
 	unix.CAP_SETGID: "CAP_SETGID", unix.CAP_SETUID: "CAP_SETUID", unix.CAP_SETPCAP: "CAP_SETPCAP",
-	unix.CAP_SYS_CHROOT: "CAP_SYS_CHROOT", unix.CAP_SYS_NICE: "CAP_SYS_NICE", unix.CAP_CHOWN: "CAP_CHOWN",
+	unix.CAP_SYS_NICE: "CAP_SYS_NICE", unix.CAP_WAKE_ALARM: "CAP_WAKE_ALARM",
 }
 
 // checkCapabilities looks whether this process may do all that has to be done,
@@ -39,7 +39,12 @@ func (r *Restorer) checkCapabilities(report reasons) error {
 			}
 		}
 	}
-	for _, c := range []int{unix.CAP_SETGID, unix.CAP_SETUID, unix.CAP_SETPCAP, unix.CAP_SYS_NICE} {
+	for _, id := range r.im.OpenOrder {
+		if c := r.im.OpenFile(id).GetTimerfd().GetClock(); c == unix.CLOCK_REALTIME_ALARM || c == unix.CLOCK_BOOTTIME_ALARM {
+			needs[unix.CAP_WAKE_ALARM] = "timers that wake the machine up"
+		}
+	}
+	for _, c := range []int{unix.CAP_SETGID, unix.CAP_SETUID, unix.CAP_SETPCAP, unix.CAP_SYS_NICE, unix.CAP_WAKE_ALARM} {
 		if what := needs[c]; what != "" && !r.own.has(c) {
 			if err := report(fmt.Errorf("%s need %s, which restore has not", what, capabilityNames[c])); err != nil {
 				return err

@@ -88,25 +88,42 @@ func (r *Restorer) finishProcesses(p *tracer.Ptrace) error {
 				return err
 			}
 		}
-		_, err := r.arena.Run(p, tracer.TID(t.Pid), plan.Itimers(t.Itimers))
+		last := plan.Itimers(t.Itimers)
+		if r.traps(t) == nil {
+			last = append(last, plan.LastLimit(t.Limits))
+		}
+		_, err := r.arena.Run(p, tracer.TID(t.Pid), last)
 		return err
 	})
+}
+
+// traps plans the queueing of SIGTRAPs, by thread; nil when none were pending.
+func (r *Restorer) traps(t *record.Task) map[int32][]stub.Call {
+	var by map[int32][]stub.Call
+	add := func(tid int32, calls []stub.Call) {
+		if len(calls) > 0 {
+			if by == nil {
+				by = map[int32][]stub.Call{}
+			}
+			by[tid] = append(by[tid], calls...)
+		}
+	}
+	add(t.Pid, plan.Traps(t.Pid, 0, t.Pending))
+	for _, tid := range t.Tids {
+		add(tid, plan.Traps(t.Pid, tid, r.im.Thread(tid).Pending))
+	}
+	return by
 }
 
 // queueTraps queues the SIGTRAPs that were pending, the last thing that their
 // threads do: all of the process's block every signal from here on.
 func (r *Restorer) queueTraps(p *tracer.Ptrace) error {
 	return r.live(func(t *record.Task) error {
-		calls := map[int32][]stub.Call{t.Pid: plan.Traps(t.Pid, 0, t.Pending)}
-		some := len(calls[t.Pid]) > 0
-		for _, tid := range t.Tids {
-			own := plan.Traps(t.Pid, tid, r.im.Thread(tid).Pending)
-			calls[tid] = append(calls[tid], own...)
-			some = some || len(own) > 0
-		}
-		if !some {
+		calls := r.traps(t)
+		if calls == nil {
 			return nil
 		}
+		calls[t.Tids[len(t.Tids)-1]] = append(calls[t.Tids[len(t.Tids)-1]], plan.LastLimit(t.Limits))
 		for _, tid := range t.Tids {
 			if err := p.SetSigMask(tracer.TID(tid), inject.AllSignals); err != nil {
 				return err

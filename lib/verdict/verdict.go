@@ -59,6 +59,9 @@ func task(im *image.Image, t *record.Task) error {
 	if err := plan.CheckTimers(t.PosixTimers, true); err != nil {
 		return err
 	}
+	if err := plan.CheckAlarms(t, im.Thread(t.Pid).Creds.CapEffective); err != nil {
+		return err
+	}
 	for _, tid := range t.Tids {
 		if err := thread(im, im.Thread(tid)); err != nil {
 			return err

@@ -105,6 +105,26 @@ func TestHeldSession(t *testing.T) {
 	}
 }
 
+// TestLocked has another process lock a file that the tree had locked.
+func TestLocked(t *testing.T) {
+	v := harness.Launch(t, &harness.Victim{Name: "locked", Args: []string{"sh", "-c", "exec 5>lock; flock 5; echo begin; exec sleep 779 >/dev/null 2>&1"}}, nil)
+	image := filepath.Join(v.Dir, "image")
+	v.Checkpoint(t, image, "")
+	file := filepath.Join(v.Dir, "lock")
+	other := harness.Start(t, nil, nil, "flock", file, "sleep", "778")
+	harness.Bash(t, fmt.Sprintf("while flock -n %s true; do sleep 0.01; done", file))
+	code, reasons := check(t, "", image)
+	if code != 1 || len(reasons) != 1 || !strings.Contains(reasons[0], file+": task ") {
+		t.Errorf("status %d: %q", code, reasons)
+	}
+	harness.Bash(t, fmt.Sprintf("pkill -P %d", other.Cmd.Process.Pid))
+	other.Wait(t)
+	if code, reasons := check(t, "", image); code != 0 {
+		t.Errorf("status %d: %q", code, reasons)
+	}
+	v.Restore(t, image, "")
+}
+
 // agreements is how many damaged images TestAgreement makes.
 const agreements = 150
 

@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 /* An unreaped child that has dumped core. */
@@ -36,6 +37,23 @@ static void inherit(void)
 	d[0].inheritable |= 1 << CAP_NET_RAW;
 	if (syscall(SYS_capset, &h, d) || prctl(PR_CAPBSET_DROP, CAP_NET_RAW, 0, 0, 0))
 		exit(73);
+}
+
+/* More signals and timers than it may have by now. */
+static void many(void)
+{
+	struct rlimit few = {3, 3};
+	sigset_t set;
+	sigemptyset(&set);
+	sigaddset(&set, SIGRTMIN);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	for (int i = 0; i < 40; i++) {
+		timer_t id;
+		if (sigqueue(getpid(), SIGRTMIN, (union sigval){.sival_int = i}) || timer_create(CLOCK_MONOTONIC, NULL, &id))
+			exit(74);
+	}
+	if (setrlimit(RLIMIT_SIGPENDING, &few))
+		exit(75);
 }
 
 /* A SIGTRAP for the thread and one for the process, both blocked. */
@@ -70,6 +88,8 @@ int main(int argc, char **argv)
 		core();
 	else if (!strcmp(argv[1], "inherit"))
 		inherit();
+	else if (!strcmp(argv[1], "many"))
+		many();
 	else if (!strcmp(argv[1], "trap") || !strcmp(argv[1], "stopped"))
 		trap();
 	else

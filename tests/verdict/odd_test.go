@@ -11,6 +11,30 @@ import (
 	"floe/tests/harness"
 )
 
+// TestManySignals checkpoints a process with more signals queued, and more timers,
+// than its limit has been lowered to.
+func TestManySignals(t *testing.T) {
+	v := harness.Launch(t, &harness.Victim{Name: "odd", Args: []string{"./odd", "many"}, Prepare: harness.CompiledC("odd")}, nil)
+	read := func() string {
+		limits, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", v.PID))
+		if err != nil {
+			t.Fatal(err)
+		}
+		timers, err := os.ReadFile(fmt.Sprintf("/proc/%d/timers", v.PID))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(limits) + string(timers)
+	}
+	before := read()
+	image := filepath.Join(v.Dir, "image")
+	v.Checkpoint(t, image, "")
+	v.Restore(t, image, "")
+	if after := read(); after != before || strings.Count(after, "ID: ") < 40 {
+		t.Errorf("before:\n%s\nafter:\n%s", before, after)
+	}
+}
+
 // TestInheritable checkpoints a process with an inheritable capability that is not
 // in its bounding set, which only one that had it before can have.
 func TestInheritable(t *testing.T) {
