@@ -47,15 +47,17 @@ func Credentials(c *record.Creds, bounding uint64) ([]stub.Call, error) {
 			calls = append(calls, prctl(fmt.Sprintf("drop of capability %d", b), stub.I(unix.PR_CAPBSET_DROP), stub.I(b)))
 		}
 	}
-	calls = append(calls,
-		prctl("securebits", stub.I(unix.PR_SET_SECUREBITS), stub.I(c.Securebits)),
-		prctl("clearing of ambient capabilities", stub.I(unix.PR_CAP_AMBIENT), stub.I(unix.PR_CAP_AMBIENT_CLEAR_ALL)),
-		capset(c.CapInheritable, c.CapPermitted, c.CapEffective))
+	calls = append(calls, prctl("clearing of ambient capabilities", stub.I(unix.PR_CAP_AMBIENT), stub.I(unix.PR_CAP_AMBIENT_CLEAR_ALL)))
 	for b := range 64 {
 		if c.CapAmbient>>b&1 != 0 {
 			calls = append(calls, prctl(fmt.Sprintf("ambient capability %d", b), stub.I(unix.PR_CAP_AMBIENT), stub.I(unix.PR_CAP_AMBIENT_RAISE), stub.I(b)))
 		}
 	}
+	// The securebits may forbid what comes before them, and need a capability
+	// that the thread may not have.
+	calls = append(calls,
+		prctl("securebits", stub.I(unix.PR_SET_SECUREBITS), stub.I(c.Securebits)),
+		capset(c.CapInheritable, c.CapPermitted, c.CapEffective))
 	if c.NoNewPrivs {
 		calls = append(calls, prctl("no_new_privs", stub.I(unix.PR_SET_NO_NEW_PRIVS), stub.I(1)))
 	}

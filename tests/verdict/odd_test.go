@@ -35,16 +35,21 @@ func TestManySignals(t *testing.T) {
 	}
 }
 
-// TestInheritable checkpoints a process with an inheritable capability that is not
-// in its bounding set, which only one that had it before can have.
-func TestInheritable(t *testing.T) {
-	v := harness.Launch(t, &harness.Victim{Name: "odd", Args: []string{"./odd", "inherit"}, Prepare: harness.CompiledC("odd")}, nil)
-	before := capabilities(t, v.PID)
-	image := filepath.Join(v.Dir, "image")
-	v.Checkpoint(t, image, "")
-	v.Restore(t, image, "")
-	if after := capabilities(t, v.PID); !slices.Equal(before, after) {
-		t.Errorf("before:\n%s\nafter:\n%s", strings.Join(before, "\n"), strings.Join(after, "\n"))
+// TestCapabilities checkpoints processes with capabilities that can be had in one
+// order only: an inheritable one that is not in the bounding set any more, and an
+// ambient one with securebits that forbid to raise it.
+func TestCapabilities(t *testing.T) {
+	for _, name := range []string{"inherit", "ambient"} {
+		t.Run(name, func(t *testing.T) {
+			v := harness.Launch(t, &harness.Victim{Name: "odd", Args: []string{"./odd", name}, Prepare: harness.CompiledC("odd")}, nil)
+			before := capabilities(t, v.PID)
+			image := filepath.Join(v.Dir, "image")
+			v.Checkpoint(t, image, "")
+			v.Restore(t, image, "")
+			if after := capabilities(t, v.PID); !slices.Equal(before, after) {
+				t.Errorf("before:\n%s\nafter:\n%s", strings.Join(before, "\n"), strings.Join(after, "\n"))
+			}
+		})
 	}
 }
 

@@ -1,5 +1,6 @@
 /* A process with one odd thing, that its argument names. */
 #include <linux/capability.h>
+#include <linux/securebits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,6 +38,23 @@ static void inherit(void)
 	d[0].inheritable |= 1 << CAP_NET_RAW;
 	if (syscall(SYS_capset, &h, d) || prctl(PR_CAPBSET_DROP, CAP_NET_RAW, 0, 0, 0))
 		exit(73);
+}
+
+/* An ambient capability, and no right to raise one any more. */
+static void ambient(void)
+{
+	struct __user_cap_header_struct h = {_LINUX_CAPABILITY_VERSION_3, 0};
+	struct __user_cap_data_struct d[2];
+	if (syscall(SYS_capget, &h, d))
+		exit(76);
+	d[0].inheritable |= 1 << CAP_NET_RAW;
+	if (syscall(SYS_capset, &h, d) || prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_NET_RAW, 0, 0) ||
+	    prctl(PR_SET_SECUREBITS, SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED | SECBIT_KEEP_CAPS))
+		exit(77);
+	d[0].permitted = d[0].effective = 1 << CAP_NET_RAW; /* and none to change that */
+	d[1].permitted = d[1].effective = 0;
+	if (syscall(SYS_capset, &h, d))
+		exit(80);
 }
 
 /* More signals and timers than it may have by now. */
@@ -88,6 +106,8 @@ int main(int argc, char **argv)
 		core();
 	else if (!strcmp(argv[1], "inherit"))
 		inherit();
+	else if (!strcmp(argv[1], "ambient"))
+		ambient();
 	else if (!strcmp(argv[1], "many"))
 		many();
 	else if (!strcmp(argv[1], "trap") || !strcmp(argv[1], "stopped"))
