@@ -16,6 +16,7 @@ const (
 	maxRealtime    = 99
 	ioprioClasses  = 3
 	ioprioShift    = 13
+	securebits     = 0xfff // <linux/securebits.h>, 6.14
 )
 
 // Policies of <linux/sched.h>.
@@ -79,6 +80,8 @@ func checkCreds(t *record.Task, th *record.Thread) error {
 		}
 	}
 	switch {
+	case c.Securebits&^securebits != 0:
+		return taskError(t, "thread %d: securebits %#x: %w", th.Tid, c.Securebits, ErrUnknown)
 	case len(c.Groups) > maxGroups:
 		return taskError(t, "thread %d has %d groups", th.Tid, len(c.Groups))
 	case c.CapEffective&^c.CapPermitted != 0:
@@ -108,7 +111,7 @@ func checkSched(t *record.Task, th *record.Thread) error {
 	switch {
 	case wrong || s.Nice < lowestNice || s.Nice > highestNice:
 		return taskError(t, "thread %d: scheduling policy %d with priority %d, nice %d: there is no such thing", th.Tid, s.Policy, s.Priority, s.Nice)
-	case s.Ioprio>>ioprioShift > ioprioClasses:
+	case s.Ioprio>>ioprioShift > ioprioClasses || s.Ioprio != 0 && s.Ioprio>>ioprioShift == 0:
 		return taskError(t, "thread %d: I/O priority %#x", th.Tid, s.Ioprio)
 	case len(s.Affinity) > maxAffinity:
 		return taskError(t, "thread %d has an affinity mask of %d bytes", th.Tid, len(s.Affinity))

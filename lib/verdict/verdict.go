@@ -7,6 +7,9 @@ package verdict
 
 import (
 	"fmt"
+	"sort"
+
+	"golang.org/x/sys/unix"
 
 	"floe/lib/cpu"
 	"floe/lib/fds"
@@ -63,7 +66,7 @@ func task(im *image.Image, t *record.Task) error {
 		return err
 	}
 	for _, tid := range t.Tids {
-		if err := thread(im, im.Thread(tid)); err != nil {
+		if err := thread(im, t, im.Thread(tid)); err != nil {
 			return err
 		}
 	}
@@ -71,7 +74,7 @@ func task(im *image.Image, t *record.Task) error {
 }
 
 // thread plans a thread for the processor that it comes from.
-func thread(im *image.Image, th *record.Thread) error {
+func thread(im *image.Image, t *record.Task, th *record.Thread) error {
 	if im.Header.Cpu == nil {
 		return fmt.Errorf("the image does not say which processor it comes from")
 	}
@@ -81,8 +84,17 @@ func thread(im *image.Image, th *record.Thread) error {
 	if _, _, err := plan.Registers(th); err != nil {
 		return err
 	}
+	if a := th.Rseq; a != nil && a.Addr != 0 && !writable(im.Vmas[t.MmId], a.Addr, a.Addr+uint64(a.Size)) {
+		return fmt.Errorf("thread %d (%s): its rseq area at %#x is not within memory that can be written", th.Tid, th.Comm, a.Addr)
+	}
 	_, err := plan.Thread(th, th.Creds.CapBounding|th.Creds.CapInheritable)
 	return err
+}
+
+// writable tells whether one mapping, which can be written, has all of a range.
+func writable(vmas []*record.Vma, start, end uint64) bool {
+	i := sort.Search(len(vmas), func(i int) bool { return vmas[i].End > start })
+	return i < len(vmas) && vmas[i].Start <= start && vmas[i].End >= end && vmas[i].Prot&unix.PROT_WRITE != 0
 }
 
 // spaces plans all address spaces, and looks for room for the arena in them.
