@@ -118,8 +118,12 @@ func (r *Restorer) checkLimits(report reasons) error {
 			return err
 		}
 	}
-	const spare = 64 // what restore has open besides
-	if n, limit := uint64(len(r.im.OpenOrder))+spare, r.own.limits[unix.RLIMIT_NOFILE].Max; n > limit {
+	open, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return err
+	}
+	dirs := len(r.im.Fs) + 1 // each one's own, and a root at a time
+	if n, limit := len(r.im.OpenOrder)+dirs+len(open), r.own.limits[unix.RLIMIT_NOFILE].Max; uint64(n) > limit {
 		return report(fmt.Errorf("restore needs %d open files; limit is %d (ulimit -Hn)", n, limit))
 	}
 	return nil
