@@ -18,7 +18,8 @@ type verifier struct {
 	saved  *tally
 	places places
 	plain  []byte // where pages are unpacked to
-	judged bool   // the records that come before pages
+	// Where pages may go, once the records that come before them are judged.
+	layout *pages.Layout
 }
 
 // verify reads everything, and prints one line when all is well.
@@ -54,6 +55,9 @@ func (v *verifier) record(f frame) error {
 	if err := v.restorable(); err != nil {
 		return err
 	}
+	if err := v.layout.Check(p, f.Record.PayloadLen); err != nil {
+		return err
+	}
 	if err := v.saved.add(v.im, f); err != nil {
 		return err
 	}
@@ -81,10 +85,10 @@ func (v *verifier) unpack(p *record.Pages, payload []byte) error {
 
 // restorable checks all records but those of pages, as restore does, once.
 func (v *verifier) restorable() error {
-	if v.judged {
+	if v.layout != nil {
 		return nil
 	}
-	v.judged = true
+	v.layout = pages.ImageLayout(v.im)
 	return verdict.Check(v.im)
 }
 

@@ -23,6 +23,7 @@ type Layout struct {
 	vmas   map[uint64][]*record.Vma // by mm_id, sorted
 	shared map[uint64]uint64        // bytes, by shmem_id
 	come   map[sequence]uint64      // where each has come to
+	sizes  map[uint64]uint64        // bytes, by file_id; nil: nobody knows
 }
 
 // sequence is the zeros of one owner, or its guard regions. A run of them is of
@@ -118,14 +119,30 @@ func (l *Layout) checkRun(p *record.Pages, r Run) error {
 		return fmt.Errorf("pages record of mm %d and shared memory %d: it can only be of one", p.MmId, p.ShmemId)
 	}
 	at := r.Addr
-	l.within(p.MmId, r, func(_ *record.Vma, part Run) error {
+	err := l.within(p.MmId, r, func(v *record.Vma, part Run) error {
 		if part.Addr == at {
 			at = part.End()
 		}
-		return nil
+		return l.withinFile(p, v, part)
 	})
+	if err != nil {
+		return err
+	}
 	if at != r.End() {
 		return fmt.Errorf("pages record of mm %d: no private mapping with contents at %#x", p.MmId, at)
+	}
+	return nil
+}
+
+// withinFile checks that pages of a file's private mapping don't lie past the
+// file's end: nothing can be written there.
+func (l *Layout) withinFile(p *record.Pages, v *record.Vma, part Run) error {
+	size, known := l.sizes[v.FileId]
+	if v.Kind != record.Vma_FILE_PRIVATE || !known || p.Encoding == record.Pages_GUARD {
+		return nil
+	}
+	if end := v.Offset + part.End() - v.Start; end > (size+PageSize-1)/PageSize*PageSize {
+		return fmt.Errorf("pages record of mm %d: pages up to %#x, past the end of the file mapped there, of %d bytes", p.MmId, part.End(), size)
 	}
 	return nil
 }

@@ -8,8 +8,14 @@ import (
 // ImageLayout says where the pages of an image may go.
 func ImageLayout(im *image.Image) *Layout {
 	l := NewLayout()
+	l.sizes = map[uint64]uint64{}
 	for mm, vmas := range im.Vmas {
 		l.Add(mm, vmas)
+		for _, v := range vmas {
+			if _, known := l.sizes[v.FileId]; v.FileId != 0 && !known {
+				l.sizes[v.FileId] = im.File(v.FileId).GetSize()
+			}
+		}
 	}
 	return l
 }
