@@ -2,7 +2,7 @@
 //
 // # Synopsis
 //
-//	... | vdsoprobe | fddump | pagedump
+//	... | vdsoprobe | fddump [-o FILE] | pagedump
 //
 // # Description
 //
@@ -47,9 +47,13 @@ import (
 //go:embed main.go
 var manual string
 
+type flags struct {
+	Output string `short:"o" placeholder:"FILE" help:"Write the stream to FILE; see pagedump."`
+}
+
 func main() {
-	var flags struct{}
-	cli.Main("fddump", manual, &flags, func(ctx context.Context, log *cli.Logger) error {
-		return run(ctx, os.Stdin, os.Stdout, log)
+	var f flags
+	cli.Main("fddump", manual, &f, func(ctx context.Context, log *cli.Logger) error {
+		return run(ctx, os.Stdin, os.Stdout, log, f.Output)
 	})
 }

@@ -9,6 +9,6 @@ import (
 	"floe/lib/stage"
 )
 
-func run(ctx context.Context, in, out *os.File, log *cli.Logger) error {
-	return stage.Run(ctx, stage.Options{Name: "fddump", Needs: []string{"freeze"}, Log: log}, in, out, fds.Collect)
+func run(ctx context.Context, in, out *os.File, log *cli.Logger, file string) error {
+	return stage.Run(ctx, stage.Options{Name: "fddump", Needs: []string{"freeze"}, File: file, Log: log}, in, out, fds.Collect)
 }

@@ -4,6 +4,7 @@
 //
 //	freeze [--then thaw|kill|stop] [--timeout DURATION] PID | STAGE... > IMAGE
 //	freeze [--then thaw|kill|stop] [--timeout DURATION] PID -- COMMAND [ARG...]
+//	freeze -o FILE PID
 //
 // # Description
 //
@@ -16,8 +17,8 @@
 // What happens to the tree then is --then's: thaw lets it go on; stop leaves it
 // stopped by SIGSTOP; kill ends it while it is still frozen, so that nothing
 // that it does after the image exists. kill and stop need a whole image that is
-// on disk (pagedump's standard output is a regular file); without one the tree
-// is thawed, and freeze fails.
+// on disk (pagedump -o, or its standard output is a regular file); without one
+// the tree is thawed, and freeze fails.
 //
 // With a COMMAND freeze runs the stages itself: the stream goes to the
 // command's standard input, and its exit status tells whether the image
@@ -45,8 +46,8 @@
 //
 // # Examples
 //
-//	freeze 1234 | vmadump | vdsoprobe | fddump | pagedump > img
-//	freeze --then kill 1234 | vmadump | vdsoprobe | fddump | pagedump > img
+//	freeze 1234 | vmadump | vdsoprobe | fddump | pagedump -o img
+//	freeze --then kill 1234 | vmadump | vdsoprobe | fddump | pagedump -o img
 //	freeze --then kill 1234 -- sh -c 'vmadump | vdsoprobe | fddump | pagedump | ssh host restore -d'
 package main
 
@@ -63,6 +64,7 @@ import (
 var manual string
 
 type flags struct {
+	Output  string        `short:"o" placeholder:"FILE" help:"Write the stream to FILE, instead of to the next stage."`
 	Then    string        `enum:"thaw,kill,stop" default:"thaw" help:"What to do with the tree once its image is complete: thaw, kill or stop it."`
 	Timeout time.Duration `default:"10s" help:"How long freezing may take, and for how long nothing may move while a tree is frozen."`
 	PID     int           `arg:"" name:"pid" help:"The root of the tree."`
@@ -75,6 +77,6 @@ func main() {
 		if len(f.Command) > 0 && f.Command[0] == "--" {
 			f.Command = f.Command[1:]
 		}
-		return run(ctx, os.Stdout, log, options{PID: f.PID, Then: f.Then, Timeout: f.Timeout, Command: f.Command})
+		return run(ctx, os.Stdout, log, options{PID: f.PID, Output: f.Output, Then: f.Then, Timeout: f.Timeout, Command: f.Command})
 	})
 }

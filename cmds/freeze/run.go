@@ -20,6 +20,7 @@ import (
 
 type options struct {
 	PID     int
+	Output  string // -o
 	Then    string // thaw, kill, stop
 	Timeout time.Duration
 	Command []string
@@ -46,13 +47,12 @@ func run(ctx context.Context, out *os.File, log *cli.Logger, opt options) error 
 	if err := freezer.Refuse(opt.PID); err != nil {
 		return err
 	}
-	if len(opt.Command) == 0 {
-		if cli.IsTerminal(out) {
-			return cli.Usage(fmt.Errorf("standard output is a terminal; write the stream to the next stage: freeze PID | vmadump | …"))
-		}
-		if err := stage.Protect(out, log); err != nil {
-			return err
-		}
+	out, file, err := openOutput(out, log, opt)
+	if err != nil {
+		return err
+	}
+	if file != nil {
+		defer file.Abort()
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -75,6 +75,9 @@ func run(ctx context.Context, out *os.File, log *cli.Logger, opt options) error 
 	err = f.letGo(end)
 	f.server.Close() // a stage that goes on now has come too late
 	log.Verbosef("held for %s", time.Since(start).Round(time.Microsecond))
+	if err == nil && file != nil {
+		err = file.Commit()
+	}
 	if f.command == nil {
 		return err
 	}
@@ -92,6 +95,27 @@ func run(ctx context.Context, out *os.File, log *cli.Logger, opt options) error 
 // thaws tells whether the tree goes on however its image fares: then nothing
 // depends on a command but its own status, and the tree needn't wait for it.
 func (f *frozen) thaws() bool { return f.Then == "thaw" }
+
+// openOutput is where the stream goes without a command: to out, or to a file,
+// which is then not nil.
+func openOutput(out *os.File, log *cli.Logger, opt options) (*os.File, *stage.File, error) {
+	if len(opt.Command) > 0 {
+		if opt.Output != "" {
+			return nil, nil, cli.Usage(fmt.Errorf("-o FILE is for the stream, which goes to the command"))
+		}
+		return out, nil, nil
+	}
+	file, err := stage.OpenFile(opt.Output, log)
+	switch {
+	case err != nil:
+		return nil, nil, err
+	case file != nil:
+		return file.File, file, nil
+	case cli.IsTerminal(out):
+		return nil, nil, cli.Usage(fmt.Errorf("standard output is a terminal; write the stream to the next stage: freeze PID | vmadump | …"))
+	}
+	return out, nil, stage.Protect(out, log)
+}
 
 // onSignal lets the first signal end the work. A second one ends the program;
 // the tree survives that too.
@@ -205,44 +229,4 @@ func noReader(err error) error {
 		return fmt.Errorf("nobody reads the stream")
 	}
 	return err
-}
-
-// good tells whether the image is as --then asks for.
-func (f *frozen) good(o lease.Outcome) bool {
-	return o.Failure == "" && o.Complete && (o.OnDisk || f.command != nil)
-}
-
-// letGo does with the tree what --then says, if all went well.
-func (f *frozen) letGo(o lease.Outcome) error {
-	then := f.Then
-	if !f.good(o) {
-		then = "thaw"
-	}
-	err := f.tracer.Do(func(p *tracer.Ptrace) error {
-		switch then {
-		case "kill":
-			return f.tree.Kill(p)
-		case "stop":
-			return f.tree.Stop(p)
-		}
-		return f.tree.Thaw(p)
-	})
-	if err != nil {
-		return err
-	}
-	return f.report(o)
-}
-
-// report is the error for the end of a lease.
-func (f *frozen) report(o lease.Outcome) error {
-	good := f.good(o)
-	switch {
-	case o.Failure != "":
-		return fmt.Errorf("%s; task %d runs on", o.Failure, f.PID)
-	case good || f.Then == "thaw":
-		return nil
-	case o.Complete:
-		return fmt.Errorf("the image is complete but went to a pipe, and only its receiver knows whether it arrived (use freeze --then %s %d -- COMMAND); task %d runs on", f.Then, f.PID, f.PID)
-	}
-	return fmt.Errorf("no complete image was written; task %d runs on", f.PID)
 }

@@ -3,7 +3,7 @@
 //
 // # Synopsis
 //
-//	freeze PID | vmadump | vdsoprobe | fddump | pagedump [--compress lz4] > IMAGE
+//	freeze PID | vmadump | vdsoprobe | fddump | pagedump [--compress lz4] -o IMAGE
 //
 // # Description
 //
@@ -18,20 +18,30 @@
 // written, byte for byte, as those have told freeze: programs between the stages
 // may look at the stream (tee, pv) but not change it.
 //
-// When its output is a regular file, the image is on disk
-// before it exits, and readable by its owner only: an image holds whatever the
-// processes held, passwords and keys too.
+// An image holds whatever the processes held, passwords and keys too. -o IMAGE
+// (each stage has it) makes a file that only the caller can read, mode 0600, and
+// that nobody has open: under a name of its own in the directory of IMAGE,
+// .IMAGE.XXXXXXXX.partial, which becomes IMAGE once the image is complete and on
+// disk. A failure or a signal removes it, SIGKILL leaves it behind. What was
+// called IMAGE before stays until then, if it is a regular file of the caller's.
+// Anything else of that name is refused: a directory, a symbolic link, a fifo, a
+// device, /dev/stdout, a file of another user. The name - is standard output.
+//
+// Standard output may be anything. A file there that others may read becomes mode
+// 0600, but who had it open before goes on reading; a file of another user is
+// refused. It is on disk before pagedump exits if freeze has --then kill or stop.
 //
 // # Exit status
 //
-//	0  the image is complete (and on disk, if it is a file)
+//	0  the image is complete (and on disk, with -o or --then kill or stop)
 //	1  failed; the tree runs on, the image is worthless
 //	2  usage
 //	3  the input is damaged, incomplete, or no stream
 //
 // # Examples
 //
-//	freeze 1234 | vmadump | vdsoprobe | fddump | pagedump --compress lz4 > img
+//	freeze 1234 | vmadump | vdsoprobe | fddump | pagedump --compress lz4 -o img
+//	freeze 1234 | vmadump | vdsoprobe | fddump | pagedump | xz > img.xz
 package main
 
 import (
@@ -51,21 +61,22 @@ var manual string
 
 type flags struct {
 	Compress string `enum:"none,lz4" default:"none" help:"Compress the pages: ${enum}."`
+	Output   string `short:"o" placeholder:"IMAGE" help:"Make the file IMAGE of it, instead of writing to standard output."`
 	Workers  int    `default:"0" help:"Threads that read and write pages; 0: one a processor."`
 }
 
 func main() {
 	var f flags
 	cli.Main("pagedump", manual, &f, func(ctx context.Context, log *cli.Logger) error {
-		return run(ctx, os.Stdin, os.Stdout, log, pages.Options{Compress: f.Compress == "lz4", Workers: f.Workers})
+		return run(ctx, os.Stdin, os.Stdout, log, f.Output, pages.Options{Compress: f.Compress == "lz4", Workers: f.Workers})
 	})
 }
 
-func run(ctx context.Context, in, out *os.File, log *cli.Logger, opt pages.Options) error {
+func run(ctx context.Context, in, out *os.File, log *cli.Logger, file string, opt pages.Options) error {
 	var index *record.Index
 	return stage.Run(ctx, stage.Options{
 		Name: "pagedump", Needs: []string{"freeze", "vmadump", "vdsoprobe", "fddump"},
-		Last: true, Index: func() *record.Index { return index }, Check: verdict.Check, Log: log, Keep: func(*record.Record) bool { return true },
+		Last: true, File: file, Index: func() *record.Index { return index }, Check: verdict.Check, Log: log, Keep: func(*record.Record) bool { return true },
 	}, in, out, func(c *stage.Context) (err error) {
 		progress := log.Progress("saved", 0)
 		defer progress.Done()

@@ -17,6 +17,10 @@
 // regular files only, those that the tree has mapped or runs. Devices and fifos
 // are opened, locks taken and pipes filled afterwards.
 //
+// An image can run any program as the user who restores it. So a file of another
+// user than root and the caller is refused, and one that others may write. What
+// comes through a pipe is taken from whoever the caller lets write there.
+//
 // The tree is let go whole or not at all. The point of no return comes when all
 // of it is ready, with all that it has open, and none of it has run: one store
 // to memory. Up to there, if anything fails, or a signal ends restore (SIGHUP,
@@ -111,6 +115,9 @@ func main() {
 					return err
 				}
 				in = file
+			}
+			if err := checkOwner(in); err != nil {
+				return err
 			}
 			opt := options{Detach: f.Detach, Pidfile: f.Pidfile, ForceFiles: f.ForceFiles, VDSO: f.VDSO, HostClocks: f.Clocks == "host"}
 			if f.Check {

@@ -15,8 +15,8 @@ import (
 )
 
 // filter is vdsoprobe as a stage.
-func filter(ctx context.Context, in, out *os.File, log *cli.Logger) error {
-	opt := stage.Options{Name: "vdsoprobe", Needs: []string{"freeze", "vmadump"}, Log: log, Keep: func(r *record.Record) bool { return r.GetMm() != nil || r.GetVma() != nil }}
+func filter(ctx context.Context, in, out *os.File, log *cli.Logger, file string) error {
+	opt := stage.Options{Name: "vdsoprobe", Needs: []string{"freeze", "vmadump"}, File: file, Log: log, Keep: func(r *record.Record) bool { return r.GetMm() != nil || r.GetVma() != nil }}
 	here, err := vdso.Here() // while the stages before are at work
 	return stage.Run(ctx, opt, in, out, func(c *stage.Context) error {
 		if err != nil {

@@ -2,7 +2,7 @@
 //
 // # Synopsis
 //
-//	freeze PID | vmadump | vdsoprobe | fddump | pagedump > img
+//	freeze PID | vmadump | vdsoprobe [-o FILE] | fddump | pagedump > img
 //	vdsoprobe [--pid N] [--json] [--extract FILE]
 //	vdsoprobe --compare IMAGE [IMAGE2] [--json]
 //
@@ -68,6 +68,7 @@ var manual string
 type flags struct {
 	PID     int    `name:"pid" placeholder:"N" help:"Show process N's vDSO."`
 	Compare string `placeholder:"IMAGE" help:"Compare an image's vDSO with this kernel's."`
+	Output  string `short:"o" placeholder:"FILE" help:"As a stage: write the stream to FILE; see pagedump."`
 	Extract string `placeholder:"FILE" help:"Write the vDSO's bytes to FILE."`
 	JSON    bool   `name:"json" help:"Print JSON."`
 	Image2  string `arg:"" optional:"" help:"With --compare: the image of the other kernel."`
@@ -85,6 +86,8 @@ func run(ctx context.Context, f *flags, in, out *os.File, log *cli.Logger) error
 	switch {
 	case f.Compare != "" && (f.PID != 0 || f.Extract != ""):
 		return cli.Usage(fmt.Errorf("--compare goes with neither --pid nor --extract"))
+	case f.Output != "" && (f.Compare != "" || f.PID != 0 || f.Extract != "" || f.JSON || !isStream(in)):
+		return cli.Usage(fmt.Errorf("-o is where a stage writes its stream, and there is none (--extract FILE writes a vDSO)"))
 	case f.Compare != "":
 		return compare(out, f)
 	case f.Image2 != "":
@@ -96,7 +99,7 @@ func run(ctx context.Context, f *flags, in, out *os.File, log *cli.Logger) error
 	case f.PID != 0 || f.JSON || !isStream(in):
 		return show(out, f)
 	}
-	return filter(ctx, in, out, log)
+	return filter(ctx, in, out, log, f.Output)
 }
 
 // isStream tells whether a stage could stand before us. Terminals and /dev/null

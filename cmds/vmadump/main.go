@@ -2,7 +2,7 @@
 //
 // # Synopsis
 //
-//	freeze PID | vmadump | ...
+//	freeze PID | vmadump [-o FILE] | ...
 //
 // # Description
 //
@@ -24,7 +24,7 @@
 // # Examples
 //
 //	freeze 1234 | vmadump | imgcat
-//	freeze 1234 | vmadump > maps.floe
+//	freeze 1234 | vmadump -o maps.floe
 package main
 
 import (
@@ -41,15 +41,19 @@ import (
 //go:embed main.go
 var manual string
 
+type flags struct {
+	Output string `short:"o" placeholder:"FILE" help:"Write the stream to FILE; see pagedump."`
+}
+
 func main() {
-	var flags struct{}
-	cli.Main("vmadump", manual, &flags, func(ctx context.Context, log *cli.Logger) error {
-		return run(ctx, os.Stdin, os.Stdout, log)
+	var f flags
+	cli.Main("vmadump", manual, &f, func(ctx context.Context, log *cli.Logger) error {
+		return run(ctx, os.Stdin, os.Stdout, log, f.Output)
 	})
 }
 
-func run(ctx context.Context, in, out *os.File, log *cli.Logger) error {
-	return stage.Run(ctx, stage.Options{Name: "vmadump", Needs: []string{"freeze"}, Log: log}, in, out, func(c *stage.Context) error {
+func run(ctx context.Context, in, out *os.File, log *cli.Logger, file string) error {
+	return stage.Run(ctx, stage.Options{Name: "vmadump", Needs: []string{"freeze"}, File: file, Log: log}, in, out, func(c *stage.Context) error {
 		return vmas.Collect(c.Image, func(r *record.Record) error { return c.Writer.Add(r, nil) }, log.Verbosef)
 	})
 }

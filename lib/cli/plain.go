@@ -110,7 +110,7 @@ func (p *plain) parse(args []string) bool {
 				return false
 			}
 			p.flags[i].to.SetBool(true)
-		case i >= 0 && long:
+		case i >= 0:
 			if !given {
 				if len(args) == 0 || strings.HasPrefix(args[0], "-") {
 					return false

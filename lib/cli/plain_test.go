@@ -14,6 +14,7 @@ type plainFlags struct {
 	Timeout    time.Duration `default:"10s"`
 	VDSO       string        `name:"vdso"`
 	ForceFiles bool
+	Output     string   `short:"o"`
 	Detach     bool     `short:"d"`
 	Workers    int      `default:"0"`
 	PID        int      `arg:""`
@@ -53,6 +54,13 @@ func TestParsePlain(t *testing.T) {
 		"--timeout 5 12":                       false,
 		"--workers -3 12":                      false,
 		"--workers x 12":                       false,
+		"-o img 12":                            true,
+		"12 -o img":                            true,
+		"-o img --output i2 12":                true,
+		"-o":                                   false,
+		"-o -q 12":                             false,
+		"-oimg 12":                             false,
+		"-o=img 12":                            false,
 		"--vdso":                               false,
 		"--vdso --detach 12":                   false,
 		"12 a b":                               false,

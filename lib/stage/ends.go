@@ -25,23 +25,31 @@ func checkEnds(in, out *os.File, log *cli.Logger) error {
 
 // Protect makes a regular file that others may read mode 0600, and says so: an
 // image holds the secrets of its processes. Where that can't be (some
-// filesystems have no modes) it says that.
+// filesystems have no modes) it says that. A file of another user is refused: its
+// owner may read it whatever its mode.
 func Protect(out *os.File, log *cli.Logger) error {
-	st, err := out.Stat()
-	if err != nil {
+	var st unix.Stat_t
+	if err := unix.Fstat(int(out.Fd()), &st); err != nil {
 		return fmt.Errorf("standard output: %w", err)
 	}
-	const others = 0o077
-	if !st.Mode().IsRegular() || st.Mode().Perm()&others == 0 {
+	switch {
+	case st.Mode&unix.S_IFMT != unix.S_IFREG:
+		return nil
+	case st.Uid != uint32(os.Geteuid()):
+		return fmt.Errorf("standard output is a file of user %d, who could read all that the processes hold; -o FILE makes one that is yours", st.Uid)
+	case st.Mode&others == 0:
 		return nil
 	}
 	if err := out.Chmod(0o600); err != nil {
 		warn(log, "others can read the file on standard output, which will hold all that the processes hold, and its mode can't be changed: %v", err)
 		return nil
 	}
-	warn(log, "others could read the file on standard output, which will hold all that the processes hold: its mode is 0600 now")
+	warn(log, "others could read the file on standard output: its mode is 0600 now, but who has it open still reads it (-o FILE makes one that nobody has)")
 	return nil
 }
+
+// others are the permissions of everybody but the owner.
+const others = 0o077
 
 func warn(log *cli.Logger, format string, args ...any) {
 	if log != nil {
@@ -65,6 +73,12 @@ func (s *run) persist(f *os.File) error {
 	if err := s.writeBack(f); err != nil {
 		return fmt.Errorf("the image may not be on disk: %w", err)
 	}
+	if s.file != nil {
+		if s.lease.Over() {
+			return lease.ErrOver
+		}
+		return s.file.Commit()
+	}
 	if err := f.Sync(); err != nil {
 		return fmt.Errorf("the image may not be on disk: %w", err)
 	}
@@ -77,6 +91,11 @@ func (s *run) persist(f *os.File) error {
 		return nil // unlinked, or in another mount namespace
 	}
 	defer dir.Close()
+	return syncDirectory(dir)
+}
+
+// syncDirectory brings the names in a directory to disk.
+func syncDirectory(dir *os.File) error {
 	if err := dir.Sync(); err != nil && !errors.Is(err, unix.EINVAL) {
 		return fmt.Errorf("the name of the image may not be on disk: %w", err)
 	}

@@ -19,6 +19,7 @@ type Options struct {
 	Name  string
 	Needs []string // stages that must have been before it
 	Last  bool     // it ends the stream (pagedump)
+	File  string   // where the output goes; empty or -: to out
 	// Keep tells what Context.Image is to have besides the header, the tasks and
 	// the ends of stages. All else is passed on as it comes, and no stage holds it.
 	// Nil: nothing. Tasks that a stage does not keep as they are lack what is long
@@ -46,15 +47,24 @@ func (c *Context) Step() { c.p.step(1) }
 // Run runs a stage: collect adds its records. The error has the exit status
 // that package cli documents.
 func Run(ctx context.Context, opt Options, in, out *os.File, collect func(*Context) error) error {
+	file, err := OpenFile(opt.File, opt.Log)
+	if err != nil {
+		return err
+	}
+	if file != nil {
+		file.AbortOnSignal()
+		defer file.Abort()
+		out = file.File
+	}
 	if err := checkEnds(in, out, opt.Log); err != nil {
 		return err
 	}
 	p := &progress{}
 	outlet := newOutlet(out, p)
 	p.records = record.NewWriter(outlet)
-	s := &run{Options: opt, in: in, threads: threads{}, c: &Context{Context: ctx, Image: image.New(), Writer: p.records, Out: outlet, Log: opt.Log, p: p}}
+	s := &run{Options: opt, file: file, in: in, threads: threads{}, c: &Context{Context: ctx, Image: image.New(), Writer: p.records, Out: outlet, Log: opt.Log, p: p}}
 	s.c.Image.WithoutPipeData = true // no stage restores it
-	err := s.do(collect)
+	err = s.do(collect)
 	if errors.Is(err, unix.EPIPE) {
 		err = fmt.Errorf("the next stage is gone: %w", err)
 	}
@@ -75,6 +85,7 @@ func Run(ctx context.Context, opt Options, in, out *os.File, collect func(*Conte
 // run is a stage at work.
 type run struct {
 	Options
+	file    *File // nil: Context.Out is the caller's
 	in      *os.File
 	c       *Context
 	lease   *lease.Client
@@ -145,7 +156,7 @@ func (s *run) pass() error {
 		if err := s.c.Writer.Flush(); err != nil {
 			return err
 		}
-		return s.verdict(lease.Final)
+		return s.end(lease.Final)
 	}
 	// Before the mark: once that is out, the stages after this one may come to an
 	// end, and the lease with them.
@@ -190,12 +201,21 @@ func (s *run) finish() error {
 		return err
 	}
 	if !durable || !isRegular(out) {
-		return s.verdict(lease.Complete)
+		return s.end(lease.Complete)
 	}
 	if err := s.persist(out); err != nil {
 		return err
 	}
 	return s.verdict(lease.CompleteOnDisk)
+}
+
+// end gives a verdict that nothing of the tree depends on, and then the image its
+// name.
+func (s *run) end(k lease.Kind) error {
+	if err := s.verdict(k); err != nil || s.file == nil {
+		return err
+	}
+	return s.file.Commit()
 }
 
 func (s *run) verdict(k lease.Kind) error {
