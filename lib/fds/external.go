@@ -1,6 +1,7 @@
 package fds
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -132,7 +133,9 @@ func (e external) open(s *Set, o *record.OpenFile) (int, error) {
 func (s *Set) takeStdio(n int, o *record.OpenFile) (int, error) {
 	own := s.stdio[n]
 	var st unix.Stat_t
-	if err := unix.Fstat(own, &st); err != nil {
+	if err := unix.Fstat(own, &st); err != nil && !errors.Is(err, unix.EBADF) {
+		return -1, fmt.Errorf("standard descriptor %d: %w", n, err)
+	} else if err != nil {
 		s.opt.warnf("%s: standard descriptor %d is closed here; the tree gets /dev/null", o.GetExternal().What, n)
 		return unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
 	}

@@ -128,6 +128,58 @@ func poll(t *testing.T, p *unix.PollFd) int16 {
 	return p.Revents
 }
 
+// A fifo that somebody else has open would get the tree's bytes, or keep them.
+func TestFifoOfOthers(t *testing.T) {
+	v := python(t, `
+os.mkfifo('fifo')
+f = os.open('fifo', os.O_RDWR); os.write(f, b"ours")
+os.dup2(f, 60)
+hold()
+`)
+	im := v.save()
+	path := filepath.Join(v.cmd.Dir, "fifo")
+	v.end()
+	for _, c := range []struct {
+		name, say string
+		flags     int
+		write     bool
+	}{
+		{"reads", "another process reads it", unix.O_RDONLY | unix.O_NONBLOCK, false},
+		{"writes", "another process writes it", unix.O_WRONLY, false},
+		{"has written", "has written into it", unix.O_WRONLY, true},
+	} {
+		// For somebody who writes, somebody must read at first.
+		r, err := unix.Open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fd, err := unix.Open(path, c.flags|unix.O_CLOEXEC, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.write {
+			if _, err := unix.Write(fd, []byte("theirs")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		unix.Close(r)
+		if s, err := Open(im, OpenOptions{}); err == nil || !strings.Contains(err.Error(), c.say) {
+			t.Errorf("%s: %v, want %q", c.name, err, c.say)
+			if s != nil {
+				s.Close()
+			}
+		}
+		if n, _ := unix.IoctlGetInt(fd, unix.TIOCINQ); c.write && n != len("theirs") {
+			t.Errorf("%d bytes are in it after that", n)
+		}
+		unix.Close(fd)
+	}
+	o := reopenImage(t, im, OpenOptions{})
+	if got := o.read(o.fd(0, 60), 100); got != "ours" {
+		t.Errorf("it has %q", got)
+	}
+}
+
 // What nobody can read any more is still there: FIONREAD shows it, and an opener
 // of /proc/PID/fd can have it.
 func TestPipeWithoutReader(t *testing.T) {

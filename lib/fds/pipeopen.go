@@ -105,18 +105,48 @@ func (s *Set) openFifo(m *madePipe) error {
 	if f.Mode&unix.S_IFMT != unix.S_IFIFO {
 		return fmt.Errorf("%s: it is %s in the image", f.Path, formatName(f.Mode))
 	}
-	m.read, err = openChecked(f, unix.O_RDWR|unix.O_NONBLOCK, checks{sameBoot: s.sameBoot, force: s.opt.ForceFiles})
-	if err != nil {
+	ck := checks{sameBoot: s.sameBoot, force: s.opt.ForceFiles}
+	if err := nobodyElse(f, ck); err != nil {
 		return err
 	}
-	n, err := unix.IoctlGetInt(m.read, unix.TIOCINQ)
-	if err == nil && n > 0 {
-		err = fmt.Errorf("%s: %d bytes are waiting in it: another process uses it", f.Path, n)
-	}
-	if err == nil {
+	if m.read, err = openChecked(f, unix.O_RDWR|unix.O_NONBLOCK, ck); err == nil {
 		m.write, err = reopen(m.read, unix.O_WRONLY)
 	}
 	return err
+}
+
+// nobodyElse makes sure that no other process has a fifo open. One that reads
+// would get what belongs to the tree, and one that writes would keep it there if
+// the tree came to nothing.
+func nobodyElse(f *record.File, ck checks) error {
+	const hint = "; end that one, or restore where it does not run"
+	fd, err := openChecked(f, unix.O_WRONLY|unix.O_NONBLOCK, ck)
+	if err == nil {
+		unix.Close(fd)
+		return fmt.Errorf("%s: another process reads it%s", f.Path, hint)
+	}
+	if !errors.Is(err, unix.ENXIO) { // nobody reads
+		return err
+	}
+	if fd, err = openChecked(f, unix.O_RDONLY|unix.O_NONBLOCK, ck); err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	look, err := scratchPipe(pageSize)
+	if err != nil {
+		return err
+	}
+	defer look.close()
+	n, err := unix.Tee(fd, look.write, 1, spliceNonblock) // a read that takes nothing
+	switch {
+	case errors.Is(err, unix.EAGAIN):
+		return fmt.Errorf("%s: another process writes it%s", f.Path, hint)
+	case err != nil:
+		return fmt.Errorf("%s: %w", f.Path, err)
+	case n > 0: // kept by one that has it open
+		return fmt.Errorf("%s: another process has it open and has written into it%s", f.Path, hint)
+	}
+	return nil
 }
 
 // fill sets a pipe's size and writes what was in it.
