@@ -38,16 +38,30 @@ func Actions(list []*record.SigAction) []stub.Call {
 		if sig == int(unix.SIGKILL) || sig == int(unix.SIGSTOP) {
 			continue
 		}
-		b := make([]byte, 0, 32)
-		for _, v := range []uint64{a.Handler, a.Flags, a.Restorer, a.Mask} {
-			b = binary.LittleEndian.AppendUint64(b, v)
-		}
-		calls = append(calls, stub.Call{
-			What: fmt.Sprintf("sigaction of signal %d", sig), Nr: unix.SYS_RT_SIGACTION,
-			Args: []stub.Arg{stub.I(sig), stub.D(b), stub.I(0), stub.I(sigSetSize)},
-		})
+		calls = append(calls, action(sig, a))
 	}
 	return calls
+}
+
+func action(sig int, a *record.SigAction) stub.Call {
+	b := make([]byte, 0, 32)
+	for _, v := range []uint64{a.Handler, a.Flags, a.Restorer, a.Mask} {
+		b = binary.LittleEndian.AppendUint64(b, v)
+	}
+	return stub.Call{
+		What: fmt.Sprintf("sigaction of signal %d", sig), Nr: unix.SYS_RT_SIGACTION,
+		Args: []stub.Arg{stub.I(sig), stub.D(b), stub.I(0), stub.I(sigSetSize)},
+	}
+}
+
+// IgnoredTrap plans the action of SIGTRAP again, where that is to be ignored: the
+// trap that ends a table resets it. The thread can run no table any more.
+func IgnoredTrap(list []*record.SigAction) []stub.Call {
+	const sigIgn = 1
+	if a := list[unix.SIGTRAP-1]; a.Handler == sigIgn {
+		return []stub.Call{action(int(unix.SIGTRAP), a)}
+	}
+	return nil
 }
 
 // Pending plans the queueing of pending signals: of thread tid, or of the

@@ -97,7 +97,8 @@ func (r *Restorer) finishProcesses(p *tracer.Ptrace) error {
 	})
 }
 
-// traps plans the queueing of SIGTRAPs, by thread; nil when none were pending.
+// traps plans what has to do with SIGTRAP, by thread; nil when that is nothing: the
+// action first, since to ignore a signal drops those that are pending.
 func (r *Restorer) traps(t *record.Task) map[int32][]stub.Call {
 	var by map[int32][]stub.Call
 	add := func(tid int32, calls []stub.Call) {
@@ -108,6 +109,7 @@ func (r *Restorer) traps(t *record.Task) map[int32][]stub.Call {
 			by[tid] = append(by[tid], calls...)
 		}
 	}
+	add(t.Pid, plan.IgnoredTrap(t.Actions))
 	add(t.Pid, plan.Traps(t.Pid, 0, t.Pending))
 	for _, tid := range t.Tids {
 		add(tid, plan.Traps(t.Pid, tid, r.im.Thread(tid).Pending))
@@ -115,9 +117,11 @@ func (r *Restorer) traps(t *record.Task) map[int32][]stub.Call {
 	return by
 }
 
-// queueTraps queues the SIGTRAPs that were pending, the last thing that their
-// threads do: all of the process's block every signal from here on.
-func (r *Restorer) queueTraps(p *tracer.Ptrace) error {
+// settleTraps has SIGTRAP ignored where it was, and queues those that were
+// pending, the last thing that their threads do: a trap that ends a table of
+// calls would reset the one, and take the other. All threads of such a process
+// block every signal from here on.
+func (r *Restorer) settleTraps(p *tracer.Ptrace) error {
 	return r.live(func(t *record.Task) error {
 		calls := r.traps(t)
 		if calls == nil {

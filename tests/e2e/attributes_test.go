@@ -21,6 +21,7 @@ var attributes = map[string]struct {
 }{
 	"nice under SCHED_IDLE": {"os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0)); os.nice(7)", nice},
 	"nice under SCHED_RR":   {"os.nice(-3); os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(5))", nice},
+	"an ignored SIGTRAP":    {"import signal; signal.signal(signal.SIGTRAP, signal.SIG_IGN)", signals},
 	"flags of an epoll": {"import select, fcntl; e = select.epoll(); fcntl.fcntl(e, fcntl.F_SETFL, os.O_APPEND | os.O_NONBLOCK)",
 		func(pid int) string { return lines(fmt.Sprintf("/proc/%d/fdinfo/3", pid), "flags") }},
 	"an inheritable capability outside of the bounding set": {`
@@ -43,6 +44,8 @@ func nice(pid int) string {
 	}
 	return fmt.Sprintf("nice %d, policy %d, priority %d", 20-n, a.Policy, a.Priority)
 }
+
+func signals(pid int) string { return lines(fmt.Sprintf("/proc/%d/status", pid), "Sig(Ign|Cgt|Blk)") }
 
 // lines are those lines of a file whose key matches.
 func lines(path, key string) string {
