@@ -34,7 +34,6 @@ type victim struct {
 	picture []string
 	files   []string
 	asked   int
-	fifo    int // the test's own end of the fifo
 }
 
 // ids makes process ids. Those of the victims are high, and all others low, so
