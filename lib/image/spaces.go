@@ -67,6 +67,23 @@ func (im *Image) checkSpaces() error {
 			return fmt.Errorf("mappings of address space %d, which is not in the image", id)
 		}
 	}
+	return im.checkPrograms()
+}
+
+// checkPrograms checks that no program is mapped to be written: a file that runs
+// can't be opened for that, and one that is open for that can't run.
+func (im *Image) checkPrograms() error {
+	runs := map[uint64]bool{}
+	for _, mm := range im.Mms {
+		runs[mm.ExeFile] = true
+	}
+	for id, vmas := range im.Vmas {
+		for _, v := range vmas {
+			if v.Kind == record.Vma_FILE_SHARED && v.MayProt&unix.PROT_WRITE != 0 && runs[v.FileId] {
+				return vmaError(im.Mms[id], v, "%s is mapped to be written, and runs", im.File(v.FileId).GetPath())
+			}
+		}
+	}
 	return nil
 }
 

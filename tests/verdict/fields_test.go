@@ -103,6 +103,14 @@ var fields = map[string]struct {
 	"xsave area":       {thread(func(t *record.Thread) { t.Xstate = t.Xstate[:100] }), "bytes of extended state"},
 	"xsave components": {thread(func(t *record.Thread) { t.Xstate[512+7] |= 0x20 }), "extended state is in use and not in the image"},
 
+	"written program": {func(r *record.Record) bool {
+		v := r.GetVma()
+		if v.GetKind() == record.Vma_FILE_PRIVATE {
+			v.Kind, v.MayProt = record.Vma_FILE_SHARED, 7
+			return true
+		}
+		return false
+	}, "is mapped to be written, and runs"},
 	"relative path":    {file(0o100000, func(f *record.File) { f.Path = []byte("etc/passwd") }), "no absolute path"},
 	"program":          {file(0o100000, func(f *record.File) { f.Mode = 0o20644 }), "no regular file"},
 	"directory":        {file(0o40000, func(f *record.File) { f.Mode = 0o100644 }), "no directory"},
