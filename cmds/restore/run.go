@@ -42,7 +42,9 @@ func run(ctx context.Context, sig *signals, in *os.File, log *cli.Logger, opt op
 		sig.catch(forwarded...)
 	}
 	pid := src.im.Tasks[0].Pid
-	sig.begin()
+	if err := sig.begin(); err != nil {
+		return err
+	}
 	file, err := newPidfile(opt.Pidfile, pid)
 	if err != nil {
 		return err

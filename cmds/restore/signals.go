@@ -83,11 +83,13 @@ func (s *signals) take(sig os.Signal) {
 
 func (s *signals) abandon() { s.gone.Do(func() { close(s.leave) }) }
 
-// begin says that from here on an end has something to undo.
-func (s *signals) begin() {
+// begin says that from here on an end has something to undo, unless a signal came
+// before: then restore is about to exit, and nothing may be begun.
+func (s *signals) begin() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.dirty = true
+	return s.cause
 }
 
 // commit passes the point of no return, unless a signal came before.

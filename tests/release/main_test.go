@@ -5,10 +5,12 @@ package release
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -28,9 +30,9 @@ func guard(args []string) {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		panic(err)
 	}
-	path := args[0]
-	if !strings.Contains(path, "/") {
-		path = filepath.Join(filepath.SplitList(os.Getenv("PATH"))[0], path)
+	path, err := exec.LookPath(args[0])
+	if err != nil {
+		panic(err)
 	}
 	pid, err := syscall.ForkExec(path, args, &syscall.ProcAttr{Env: os.Environ(), Files: []uintptr{0, 1, 2}})
 	if err != nil {
@@ -51,4 +53,33 @@ func guard(args []string) {
 		os.Exit(128 + int(ws.Signal()))
 	}
 	os.Exit(ws.ExitStatus())
+}
+
+// guarded is a command under a guardian.
+type guarded struct {
+	*harness.Proc
+	out *strings.Builder
+	pid int // of the command
+}
+
+// startGuarded starts a command that leaves nothing behind: see left.
+func startGuarded(t *testing.T, stdin *os.File, args ...string) *guarded {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "pid")
+	t.Setenv("GUARDIAN", file)
+	g := &guarded{out: &strings.Builder{}}
+	if stdin != nil {
+		g.Proc = harness.Start(t, stdin, g.out, "/proc/self/exe", append([]string{"guardian"}, args...)...)
+	} else {
+		g.Proc = harness.Start(t, nil, g.out, "/proc/self/exe", append([]string{"guardian"}, args...)...)
+	}
+	for until := time.Now().Add(harness.Limit); g.pid == 0; time.Sleep(100 * time.Microsecond) {
+		if b, err := os.ReadFile(file); err == nil {
+			_, _ = fmt.Sscan(string(b), &g.pid)
+		}
+		if time.Now().After(until) {
+			t.Fatal("the guardian does not begin")
+		}
+	}
+	return g
 }
