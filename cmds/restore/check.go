@@ -17,8 +17,12 @@ func check(ctx context.Context, in *os.File, out io.Writer, log *cli.Logger, opt
 	if err != nil {
 		return err
 	}
+	memory, err := restorer.Memory()
+	if err != nil {
+		return err
+	}
 	progress := log.Progress("checked", src.size())
-	guards, err := src.load(ctx, pages.LoadOptions{Progress: progress.Add, Discard: true})
+	guards, err := src.load(ctx, pages.LoadOptions{Progress: progress.Add, Discard: true, Memory: memory})
 	progress.Done()
 	if err != nil {
 		return err

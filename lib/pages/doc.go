@@ -13,7 +13,8 @@
 // A page of zeros is a run in a record with encoding ZERO and has no bytes: in
 // anonymous memory it comes back untouched, in a private mapping of a file as
 // zeros over the file's contents. A guard region (MADV_GUARD_INSTALL) is a run
-// in a record with encoding GUARD.
+// in a record with encoding GUARD. Such runs take no room, so those of one owner
+// come in order of address, and none twice.
 //
 // # Blocks
 //

@@ -163,6 +163,13 @@ func TestManyZeros(t *testing.T) {
 	if _, err := restore(bytes.NewReader(s), nil, spaces, never); err == nil || errors.As(err, &bad) || !strings.Contains(err.Error(), "this machine has no more") {
 		t.Errorf("zeros of %d bytes: error %v", size, err)
 	}
+	guard := stream(t, []*record.Record{pagesRecord(7, 0, record.Pages_GUARD, Run{base, 2 * size / PageSize})}, [][]byte{nil})
+	for memory, ok := range map[uint64]bool{2*size/PageSize*8 - 1: false, 2 * size / PageSize * 8: true} {
+		never.Memory = memory
+		if _, err := restore(bytes.NewReader(guard), nil, spaces, never); ok != (err == nil) {
+			t.Errorf("guard regions of %d bytes: error %v", 2*size, err)
+		}
+	}
 	c := newChild(t)
 	c.mmap(base+size, 64, prw, anon(), -1, 0)
 	ctx, cancel := context.WithCancelCause(context.Background())

@@ -31,8 +31,8 @@ type LoadOptions struct {
 	Workers  int // 0: one a processor, MaxWorkers at most
 	// Discard has contents read and verified only: Target and Shared are not asked.
 	Discard bool
-	// Memory is how many bytes of it there are for zeros over the contents of
-	// files, which take pages and no room in the image. 0: any number.
+	// Memory is how many bytes of it there are for what takes no room in the image:
+	// zeros over the contents of files, page tables of guard regions. 0: any number.
 	Memory uint64
 }
 
@@ -56,7 +56,7 @@ type loader struct {
 	cancel context.CancelCauseFunc
 	ctx    context.Context
 	guards Guards
-	zeros  uint64 // bytes of zeros over the contents of files
+	taken  uint64 // of Memory
 
 	workers, started int
 }
@@ -78,16 +78,16 @@ func newLoader(ctx context.Context, l *Layout, file io.ReaderAt, opt LoadOptions
 
 // submit gives a record, which has been checked, to the workers.
 func (d *loader) submit(j job) error {
-	switch j.pages.Encoding {
-	case record.Pages_GUARD:
+	if withoutBytes(j.pages) {
+		if err := d.take(j.pages); err != nil {
+			return err
+		}
+	}
+	if j.pages.Encoding == record.Pages_GUARD {
 		for _, r := range j.pages.Runs {
 			d.guards.add(j.pages.MmId, Run{r.Vaddr, r.Pages})
 		}
 		return nil
-	case record.Pages_ZERO:
-		if err := d.countZeros(j.pages); err != nil {
-			return err
-		}
 	}
 	if d.ctx.Err() != nil {
 		return context.Cause(d.ctx)
@@ -111,16 +111,21 @@ func (d *loader) submit(j job) error {
 	}
 }
 
-// countZeros refuses zeros that there is no memory for.
-func (d *loader) countZeros(p *record.Pages) error {
+// take refuses runs without bytes that there is no memory for.
+func (d *loader) take(p *record.Pages) error {
+	const entry = 8 // of a page table, bytes
 	for _, r := range p.Runs {
+		if p.Encoding == record.Pages_GUARD {
+			d.taken += r.Pages * entry
+			continue
+		}
 		_ = d.layout.overFiles(p.MmId, Run{r.Vaddr, r.Pages}, func(part Run) error {
-			d.zeros += part.Pages * PageSize
+			d.taken += part.Pages * PageSize
 			return nil
 		})
 	}
-	if d.Memory > 0 && d.zeros > d.Memory {
-		return fmt.Errorf("more than %d MiB of zeros over the contents of files, all of which take memory: this machine has no more", d.Memory>>20)
+	if d.Memory > 0 && d.taken > d.Memory {
+		return fmt.Errorf("its zeros over the contents of files and its guard regions take more than %d MiB of memory: this machine has no more", d.Memory>>20)
 	}
 	return nil
 }

@@ -46,8 +46,9 @@ type span Span
 
 func (s *span) String() string { return fmt.Sprintf("%x-%x", s.Start, s.End) }
 
-// locked tells a mapping that has to be locked.
-func locked(v *record.Vma) bool { return !kernels(v) && has(v, "lo") }
+// locked tells a mapping that has to be locked. The kernel locks no droppable
+// memory: what was locked is what stood for it, on one that has none.
+func locked(v *record.Vma) bool { return has(v, "lo") && !kernels(v) && !Droppable(v) }
 
 // lock plans the locking of a mapping. The kernel first marks it, then populates
 // it, and says ENOMEM when it comes to a page that can't be there: of memory
@@ -86,14 +87,24 @@ func Locked(vmas []*record.Vma) uint64 {
 	return n
 }
 
-// Populated is about how many bytes of memory the locks fill that nothing else
-// has: those of private memory, all of it, whether the image has contents for it
-// or not.
-func Populated(vmas []*record.Vma) uint64 {
+// Populated is about how much memory the locks fill, bytes: private memory that
+// can be written and objects of shared memory, all of them, whether the image has
+// contents for them or not; and the page tables of what else can be accessed.
+// objects are the shared ones that were counted before.
+func Populated(vmas []*record.Vma, objects map[uint64]bool) uint64 {
+	const pageTables = 512 // bytes that eight bytes of them map
 	var n uint64
 	for _, v := range vmas {
-		if locked(v) && !has(v, "lf") && private(v) && v.Prot&unix.PROT_WRITE != 0 {
-			n += v.End - v.Start
+		size := v.End - v.Start
+		switch {
+		case !locked(v) || has(v, "lf") || v.Prot == 0:
+		case v.Kind == record.Vma_ANON_SHARED && !objects[v.ShmemId]:
+			objects[v.ShmemId] = true
+			n += max(size, v.ShmemSize)
+		case private(v) && v.Prot&unix.PROT_WRITE != 0:
+			n += size
+		default:
+			n += size / pageTables
 		}
 	}
 	return n

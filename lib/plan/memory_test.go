@@ -179,21 +179,48 @@ func TestMemoryRefuses(t *testing.T) {
 }
 
 func TestLocked(t *testing.T) {
-	vmas := []*record.Vma{
-		vma(0, record.Vma_ANON_PRIVATE, rw, "lo ac"),                 // both
-		vma(1, record.Vma_ANON_PRIVATE, rw, "lo lf ac"),              // filled as it is used
-		vma(2, record.Vma_ANON_PRIVATE, unix.PROT_READ, "lo ac"),     // by pages of zeros
-		vma(3, record.Vma_ANON_PRIVATE, 0, "lo"),                     // by nothing
-		vma(4, record.Vma_FILE_SHARED, rw, "lo"),                     // by what the file has
-		vma(5, record.Vma_FILE_PRIVATE, rw, "lo"),                    // both
-		vma(6, record.Vma_ANON_PRIVATE, rw, "ac"),                    // neither
-		vma(7, record.Vma_SPECIAL, rw, "lo"), vma(8, 1, rw, "rd wr"), // neither
+	const large = 1 << 20
+	shared := func(size uint64) *record.Vma {
+		v := vma(9, record.Vma_ANON_SHARED, unix.PROT_READ, "lo")
+		v.ShmemSize = size
+		return v
 	}
-	if got := Locked(vmas); got != 6*4*pageSize {
-		t.Errorf("%d bytes are locked", got)
+	objects := map[uint64]bool{}
+	var all uint64
+	for _, c := range []struct {
+		name              string
+		vma               *record.Vma
+		locked, populated uint64
+	}{
+		{"private", vma(0, record.Vma_ANON_PRIVATE, rw, "lo ac"), 4 * pageSize, 4 * pageSize},
+		{"filled as it is used", vma(1, record.Vma_ANON_PRIVATE, rw, "lo lf ac"), 4 * pageSize, 0},
+		{"to read: pages of zeros", vma(2, record.Vma_ANON_PRIVATE, unix.PROT_READ, "lo ac"), 4 * pageSize, 32},
+		{"no access", vma(3, record.Vma_ANON_PRIVATE, 0, "lo"), 4 * pageSize, 0},
+		{"what the file has", vma(4, record.Vma_FILE_SHARED, rw, "lo"), 4 * pageSize, 32},
+		{"copies of what the file has", vma(5, record.Vma_FILE_PRIVATE, rw, "lo"), 4 * pageSize, 4 * pageSize},
+		{"not locked", vma(6, record.Vma_ANON_PRIVATE, rw, "ac"), 0, 0},
+		{"the kernel's", vma(7, record.Vma_SPECIAL, rw, "lo"), 0, 0},
+		{"droppable", vma(8, record.Vma_ANON_PRIVATE, rw, "lo dp"), 0, 0},
+		{"an object", shared(large), 4 * pageSize, large},
+		{"the same object", shared(large), 4 * pageSize, 32},
+	} {
+		vmas := []*record.Vma{c.vma}
+		if got := Locked(vmas); got != c.locked {
+			t.Errorf("%s: %d bytes are locked, want %d", c.name, got, c.locked)
+		}
+		got := Populated(vmas, objects)
+		if all += got; got != c.populated {
+			t.Errorf("%s: its lock fills %d bytes, want %d", c.name, got, c.populated)
+		}
 	}
-	if got := Populated(vmas); got != 2*4*pageSize {
-		t.Errorf("locks fill %d bytes", got)
+	if all != 2*4*pageSize+large+3*32 {
+		t.Errorf("all locks fill %d bytes", all)
+	}
+}
+
+func TestMappings(t *testing.T) {
+	if n := Mappings([]*record.Vma{vma(0, record.Vma_SPECIAL, rw, ""), vma(1, record.Vma_VSYSCALL, rw, "")}); n != 1 {
+		t.Errorf("%d mappings", n)
 	}
 }
 

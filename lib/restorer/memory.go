@@ -27,12 +27,13 @@ func (r *Restorer) checkSpaces(report reasons) error {
 		return err
 	}
 	var filled uint64
+	objects := map[uint64]bool{}
 	for _, t := range r.im.Tasks {
 		if t.State == record.Task_ZOMBIE || !r.shares.OwnsMM(t) {
 			continue
 		}
 		vmas := r.im.Vmas[t.MmId]
-		filled += plan.Populated(vmas)
+		filled += plan.Populated(vmas, objects)
 		if err := report.all(append(r.spaceOf(t, vmas, most), r.tooLow(t, least)...)); err != nil {
 			return err
 		}

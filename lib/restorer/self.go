@@ -47,15 +47,22 @@ func readSelf() (self, error) {
 	}
 	s.bounding, s.permitted, s.effective = caps("CapBnd"), caps("CapPrm"), caps("CapEff")
 	s.canRaise = s.has(unix.CAP_SYS_RESOURCE)
-	var info unix.Sysinfo_t
-	if err := unix.Sysinfo(&info); err != nil {
-		return s, fmt.Errorf("sysinfo: %w", err)
+	if s.memory, err = Memory(); err != nil {
+		return s, err
 	}
-	s.memory = (info.Totalram + info.Totalswap) * uint64(info.Unit)
 	s.droppable = canMap(unix.MAP_DROPPABLE)
 	const prTimerCreateRestoreIDs, get = 77, 2 // <linux/prctl.h>, 6.15
 	s.timerIDs = unix.Prctl(prTimerCreateRestoreIDs, get, 0, 0, 0) == nil
 	return s, nil
+}
+
+// Memory is how much memory this machine has, bytes, swap included.
+func Memory() (uint64, error) {
+	var info unix.Sysinfo_t
+	if err := unix.Sysinfo(&info); err != nil {
+		return 0, fmt.Errorf("sysinfo: %w", err)
+	}
+	return (info.Totalram + info.Totalswap) * uint64(info.Unit), nil
 }
 
 // has tells whether this process has a capability.

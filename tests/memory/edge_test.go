@@ -73,7 +73,7 @@ func TestHostileMemory(t *testing.T) {
 	flags := strings.Fields("dc dd hg mg nh rr sr wf lo lf ac nr gd")
 	harness.Rewrite(t, image, func(rec *record.Record) bool {
 		if v := rec.GetVma(); v != nil && v.Kind == record.Vma_ANON_PRIVATE {
-			v.Flags, v.Prot = flags, 1
+			v.Flags = flags
 			v.Name = fmt.Sprintf("[anon:%060x]", v.Start)
 		}
 		return true
@@ -89,5 +89,59 @@ func TestHostileMemory(t *testing.T) {
 	t.Logf("%d KiB, the image has %d: %s: %s", kib, st.Size()>>10, e, p.Stderr)
 	if kib > most {
 		t.Errorf("restore takes %d KiB, limit %d", kib, most)
+	}
+}
+
+// TestHostileSize changes a small image so that it wants more memory than any
+// machine has, for what takes no room in the image: restore refuses it, and does
+// not try.
+func TestHostileSize(t *testing.T) {
+	r := crowd(t, "guards", 10)
+	image := filepath.Join(r.Dir, "image")
+	r.Checkpoint(t, image, "")
+	good, err := os.ReadFile(image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const start, size = 1 << 40, 1 << 46
+	const none = record.Pages_Encoding(-1)
+	for _, c := range []struct {
+		name, flags, want string
+		encoding          record.Pages_Encoding
+		code              int
+	}{
+		{"locked", "rd wr mr mw me lo ac nr", "MiB of memory have to be locked (mlock); this machine has ", none, 1},
+		{"guard regions", "rd wr mr mw me nr", "this machine has no more", record.Pages_GUARD, 1},
+		{"zeros", "rd wr mr mw me nr", "past the end of the file mapped there", record.Pages_ZERO, 3},
+	} {
+		changed := 0
+		b := harness.Rewritten(t, good, func(rec *record.Record) bool {
+			if v := rec.GetVma(); v != nil && changed == 0 {
+				v.Start, v.Prot, v.Flags = start, 3, strings.Fields(c.flags)
+				changed++
+			}
+			if p := rec.GetPages(); p != nil && p.Encoding == c.encoding {
+				p.Runs = []*record.Pages_Run{{Vaddr: start, Pages: size >> 12}}
+				changed++
+			}
+			return true
+		})
+		if changed != 2 && c.encoding != none {
+			t.Fatalf("%s: %d records were changed", c.name, changed)
+		}
+		if err := os.WriteFile(image, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for _, how := range []string{"-d", "--check"} {
+			var out bytes.Buffer
+			p := harness.StartMeasured(t, nil, &out, "restore", how, image)
+			e := p.Wait(t)
+			if said := out.String() + p.Stderr.String(); e.Code() != c.code || !strings.Contains(said, c.want) {
+				t.Errorf("%s: restore %s: %s: %s", c.name, how, e, said)
+			}
+			if kib := p.Memory(t); kib > harness.MemoryLimit {
+				t.Errorf("%s: restore takes %d KiB", c.name, kib)
+			}
+		}
 	}
 }
