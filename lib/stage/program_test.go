@@ -85,6 +85,8 @@ func fakeFreeze(args []string) error {
 	idle := time.Minute
 	if has("idle") {
 		idle = 300 * time.Millisecond
+	} else if has("patient") {
+		idle = 2 * time.Second
 	}
 	o := server.Wait(context.Background(), lease.WaitOptions{Out: 1, Idle: idle})
 	fmt.Fprintf(os.Stderr, "outcome: complete=%v disk=%v failure=%q\n", o.Complete, o.OnDisk, o.Failure)
@@ -180,6 +182,21 @@ func act(c *Context, what string) error {
 			return err
 		}
 		time.Sleep(100 * time.Millisecond)
+	case "hang":
+		// As in a system call that does not return: nothing else of the stage does.
+		_, _ = unix.Poll(nil, 4000)
+	case "steps":
+		for range 40 {
+			time.Sleep(100 * time.Millisecond)
+			c.Step()
+		}
+	case "records": // that stay in the buffer
+		for id := range uint64(40) {
+			time.Sleep(100 * time.Millisecond)
+			if err := c.Writer.Add(&record.Record{Body: &record.Record_File{File: &record.File{FileId: id + 1}}}, nil); err != nil {
+				return err
+			}
+		}
 	case "slow":
 		time.Sleep(500 * time.Millisecond)
 	case "big":

@@ -167,6 +167,7 @@ func (s *run) pass() error {
 		return err
 	}
 	s.said = true
+	s.silence()
 	if err := linger(s.in, s.c.Out.File(), s.lease); err != nil {
 		return err
 	}
