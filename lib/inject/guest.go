@@ -20,6 +20,7 @@ type Guest struct {
 	at      tracer.Addr
 	notices []unix.Signal // signals that it ignores
 	wrote   bool
+	lost    bool // a thread may be in the program, and finds its way out by itself
 }
 
 // NewGuest looks for the room in process pid.
@@ -41,10 +42,11 @@ func NewGuest(pid tracer.TID) (*Guest, error) {
 }
 
 // Close takes the program out of the process, all of whose threads must be in
-// a stop outside of it.
+// a stop outside of it. After a visit that could not be undone it stays: the
+// next freeze takes it away.
 func (g *Guest) Close() error {
 	var err error
-	if g.wrote {
+	if g.wrote && !g.lost {
 		err = g.mem.Write(g.at, make([]byte, guestSize))
 	}
 	return errors.Join(err, g.mem.Close())
@@ -55,18 +57,6 @@ type Thread struct {
 	TID  tracer.TID
 	Regs tracer.Regs
 	Mask uint64 // blocked signals
-}
-
-// visit is one run of a program in a thread.
-type visit struct {
-	Thread
-	p      *tracer.Ptrace
-	prog   guest
-	notify unix.Signal // 0: its system calls are watched
-	room   uint32      // scratch memory, bytes
-
-	results []int64 // of the calls
-	data    dataFunc
 }
 
 // Run runs calls in a thread, one after another whether they fail or not, and
@@ -98,7 +88,7 @@ func (g *Guest) Run(p *tracer.Ptrace, t Thread, calls []stub.Call, read func(res
 type dataFunc func(call, arg int) ([]byte, error)
 
 func (g *Guest) run(p *tracer.Ptrace, t Thread, calls []stub.Call) ([]int64, dataFunc, error) {
-	v := &visit{Thread: t, p: p, notify: choose(g.notices, t.Mask), room: roomFor(calls)}
+	v := &visit{Thread: t, p: p, notify: choose(g.notices, t.Mask), room: roomFor(calls), stop: -1}
 	v.prog = guestProgram(uint64(g.at), g.pid, t.TID, v.notify, t.Mask, v.room, &t.Regs)
 	err := g.visit(v, func() error { return v.work(calls) })
 	var short *scratchError
@@ -132,56 +122,17 @@ func (e *scratchError) Unwrap() error { return e.errno }
 
 // Ask lets a thread tell what only it can, in the manner of Run.
 func (g *Guest) Ask(p *tracer.Ptrace, t Thread) (Answers, error) {
-	v := &visit{Thread: t, p: p, notify: choose(g.notices, t.Mask)}
+	v := &visit{Thread: t, p: p, notify: choose(g.notices, t.Mask), stop: -1}
 	v.prog = askProgram(uint64(g.at), g.pid, t.TID, v.notify, t.Mask, &t.Regs)
 	var a Answers
 	err := g.visit(v, func() error {
-		_, regs, err := v.toStop(-1)
+		regs, err := v.toStop()
 		if err == nil {
 			a, err = answers(&regs)
 		}
 		return err
 	})
 	return a, err
-}
-
-// visit runs a program: work takes it to its last stop.
-func (g *Guest) visit(v *visit, work func() error) error {
-	if len(v.prog.code) > guestSize {
-		return fmt.Errorf("task %d: guest program of %d bytes", v.TID, len(v.prog.code))
-	}
-	g.wrote = true
-	if err := g.mem.Write(g.at, v.prog.code); err != nil {
-		return err
-	}
-	if err := v.enter(); err != nil {
-		return err
-	}
-	err := work()
-	if errors.Is(err, tracer.ErrTaskGone) {
-		return err
-	}
-	return errors.Join(err, v.restore())
-}
-
-// work runs the program up to its last stop.
-func (v *visit) work(calls []stub.Call) error {
-	stop, regs, err := v.toStop(-1)
-	if err != nil {
-		return err
-	}
-	last := len(v.prog.stops) - 1
-	if stop == last {
-		return &scratchError{v.room, unix.Errno(-int64(guestScratch(&regs)))}
-	}
-	err = v.fill(guestScratch(&regs), calls)
-	for stop < last {
-		var serr error
-		if stop, _, serr = v.toStop(stop); serr != nil {
-			return serr
-		}
-	}
-	return err
 }
 
 // scratchPage is the least scratch memory, bytes.
@@ -197,16 +148,6 @@ func roomFor(calls []stub.Call) uint32 {
 		}
 	}
 	return uint32(n+page-1) &^ (page - 1)
-}
-
-// enter switches the thread to the program.
-func (v *visit) enter() error {
-	regs := v.Regs
-	setPC(&regs, v.prog.entry)
-	if err := v.p.SetRegs(v.TID, &regs); err != nil {
-		return err
-	}
-	return v.p.SetSigMask(v.TID, blockAllBut(v.notify))
 }
 
 // fill writes the table at the first stop, runs it, and reads it at the
@@ -225,10 +166,10 @@ func (v *visit) fill(scratch uint64, calls []stub.Call) error {
 	if err := tracer.WriteMem(v.TID, tracer.Addr(scratch), head); err != nil {
 		return err
 	}
-	if stop, _, err := v.toStop(0); err != nil {
+	if _, err := v.toStop(); err != nil {
 		return err
-	} else if stop != 1 {
-		return fmt.Errorf("guest program at stop %d instead of 1", stop)
+	} else if v.stop != 1 {
+		return fmt.Errorf("guest program at stop %d instead of 1", v.stop)
 	}
 	if err := tracer.ReadMem(v.TID, tracer.Addr(scratch+guestTable), b); err != nil {
 		return err
@@ -243,73 +184,6 @@ func (v *visit) fill(scratch uint64, calls []stub.Call) error {
 		return b[off : off+uint64(len(calls[call].Args[arg].Bytes))], nil
 	}
 	return nil
-}
-
-// restore gives the thread back what it had, at the last stop. At any instant
-// in it, the program would do the same by itself.
-func (v *visit) restore() error {
-	if v.notify == 0 {
-		// A stop at a system call is no place from where the kernel would make
-		// the thread's own call again.
-		if err := v.p.Interrupt(v.TID); err != nil {
-			return err
-		}
-		if err := v.p.Cont(v.TID, 0); err != nil {
-			return err
-		}
-		if _, err := ToEventStop(v.p, v.TID); err != nil {
-			return err
-		}
-	}
-	if err := v.p.SetSigMask(v.TID, v.Mask); err != nil {
-		return err
-	}
-	return v.p.SetRegs(v.TID, &v.Regs)
-}
-
-// toStop lets the thread run to the program's next stop after number last, and
-// tells which it is, and the registers there.
-func (v *visit) toStop(last int) (int, tracer.Regs, error) {
-	var sig unix.Signal
-	for {
-		if err := v.resume(sig); err != nil {
-			return 0, tracer.Regs{}, err
-		}
-		s, err := v.p.Wait(v.TID)
-		if err != nil {
-			return 0, tracer.Regs{}, err
-		}
-		sig = 0
-		switch {
-		case s.Gone():
-			return 0, tracer.Regs{}, &tracer.GoneError{TID: v.TID, Stop: s}
-		case s.Kind == tracer.SignalStop && s.Signal == unix.SIGSTOP:
-			sig = s.Signal // nothing blocks it; the group stop that follows ends with the thaw
-			continue
-		case s.Kind == tracer.SignalStop && s.Signal != v.notify && s.Signal != unix.SIGTRAP:
-			return 0, tracer.Regs{}, fmt.Errorf("unexpected %s in a guest program", s)
-		case v.notify != 0 && s.Kind != tracer.SignalStop:
-			continue // a group stop, or a trap that was pending
-		}
-		regs, err := v.p.GetRegs(v.TID)
-		if err != nil {
-			return 0, regs, err
-		}
-		for i, at := range v.prog.stops {
-			if pc(&regs) == at && i > last {
-				return i, regs, nil
-			}
-		}
-		// Somebody else's signal, which the process ignores anyway; or another
-		// system call.
-	}
-}
-
-func (v *visit) resume(sig unix.Signal) error {
-	if v.notify == 0 {
-		return v.p.Syscall(v.TID, sig)
-	}
-	return v.p.Cont(v.TID, sig)
 }
 
 // ToEventStop waits until an interrupted task is in its event stop, or in
