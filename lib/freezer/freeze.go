@@ -55,7 +55,9 @@ func Freeze(ctx context.Context, p *tracer.Ptrace, root int) (*Tree, error) {
 		if err == nil {
 			return t, nil
 		}
-		t.release(ctx, p)
+		if e := t.release(ctx, p); e != nil {
+			return nil, errors.Join(err, e) // our end lets it go
+		}
 		if stuck := (*stuckError)(nil); errors.As(err, &stuck) && stuck.cut && why != nil {
 			err = why
 		}
@@ -347,27 +349,31 @@ func (t *Tree) findChildren() (changed bool, err error) {
 
 // release lets everything go that an attempt has stopped. A thread that has
 // not stopped is waited for: only then it can be let go.
-func (t *Tree) release(ctx context.Context, p *tracer.Ptrace) {
+func (t *Tree) release(ctx context.Context, p *tracer.Ptrace) error {
 	for _, th := range t.threads {
-		t.drop(p, th)
+		if err := t.drop(p, th); err != nil {
+			return err
+		}
 	}
 	const grace = 200 * time.Millisecond // past the end of ctx
 	var end time.Time
 	for {
 		th := t.running()
 		if th == nil {
-			return
+			return nil
 		}
 		if ctx.Err() != nil {
 			if now := time.Now(); end.IsZero() {
 				end = now.Add(grace)
 			} else if now.After(end) {
-				return
+				return nil
 			}
 		}
 		tid, s, err := p.WaitAny(false)
-		if err != nil {
-			return
+		if errors.Is(err, tracer.ErrTaskGone) {
+			return nil // no tracee is left
+		} else if err != nil {
+			return err
 		}
 		if tid == 0 {
 			th.gone = lost(th.TID)
@@ -375,9 +381,11 @@ func (t *Tree) release(ctx context.Context, p *tracer.Ptrace) {
 			continue
 		}
 		if err := t.stopped(p, tid, s); err != nil {
-			return
+			return err
 		}
-		t.drop(p, t.threads[tid])
+		if err := t.drop(p, t.threads[tid]); err != nil {
+			return err
+		}
 	}
 }
 
@@ -391,15 +399,17 @@ func lost(tid tracer.TID) bool {
 
 // drop lets a stopped thread go. One that has turned out to run (exec gave it
 // the id of another that was stopped) is asked to stop first.
-func (t *Tree) drop(p *tracer.Ptrace, th *Thread) {
+func (t *Tree) drop(p *tracer.Ptrace, th *Thread) error {
 	if th.gone || !th.stopped {
-		return
+		return nil
 	}
-	th.gone = p.Detach(th.TID, 0) == nil
-	if !th.gone {
-		th.stopped = false
+	err := p.Detach(th.TID, 0)
+	th.gone = err == nil
+	if errors.Is(err, tracer.ErrTaskGone) {
+		th.stopped, err = false, nil
 		th.gone = p.Interrupt(th.TID) != nil
 	}
+	return err
 }
 
 // comm is a task's name, for messages.

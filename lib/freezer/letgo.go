@@ -21,30 +21,59 @@ func (t *Tree) Thaw(p *tracer.Ptrace) error {
 	return first
 }
 
-// Kill ends the tree while it is still frozen, and waits until it has.
+// Kill ends the tree while it is still frozen, and waits until it has. An error
+// says that nothing of it has been killed: what the caller may not kill is found
+// before.
 func (t *Tree) Kill(p *tracer.Ptrace) error {
-	for _, proc := range t.Procs {
-		if !proc.Zombie {
-			if err := p.Signal(tracer.TID(proc.PID), unix.SIGKILL); err != nil && !errors.Is(err, tracer.ErrTaskGone) {
-				return err
-			}
+	list, err := t.mayKill(p)
+	if err != nil {
+		return err
+	}
+	whole := true
+	for _, proc := range list {
+		err := p.Signal(tracer.TID(proc.PID), unix.SIGKILL)
+		if err == nil || errors.Is(err, tracer.ErrTaskGone) {
+			continue
+		}
+		// Then it ends with its tracer.
+		whole = false
+		for _, th := range proc.Threads {
+			_ = p.SetOptions(th.TID, tracer.OptExitKill)
 		}
 	}
-	for {
+	for whole {
 		// Every thread's end is ours to see, until none is left.
 		if _, _, err := p.WaitAny(true); err != nil {
-			if errors.Is(err, tracer.ErrTaskGone) {
-				return nil
-			}
-			return err
+			return nil
 		}
 	}
+	return nil
+}
+
+// mayKill are the processes that can be sent a signal; an error says that one
+// can't.
+func (t *Tree) mayKill(p *tracer.Ptrace) ([]*Process, error) {
+	var list []*Process
+	for _, proc := range t.Procs {
+		if proc.Zombie {
+			continue
+		}
+		if err := p.Signal(tracer.TID(proc.PID), 0); err != nil && !errors.Is(err, tracer.ErrTaskGone) {
+			return nil, err
+		}
+		list = append(list, proc)
+	}
+	return list, nil
 }
 
 // Stop lets the tree go into a stop by SIGSTOP: no thread of it runs before.
 func (t *Tree) Stop(p *tracer.Ptrace) error {
-	for _, proc := range t.Procs {
-		if proc.Zombie || proc.stopped() {
+	list, err := t.mayKill(p)
+	if err != nil {
+		return err
+	}
+	for _, proc := range list {
+		if proc.stopped() {
 			continue
 		}
 		if err := p.Signal(tracer.TID(proc.PID), unix.SIGSTOP); err != nil && !errors.Is(err, tracer.ErrTaskGone) {
