@@ -12,7 +12,8 @@
 // what only their tracer can know of them to standard output, and holds them
 // until the stages after it are done or gone. It touches nothing in the
 // processes: they go on as if nothing had been, also when freeze or any stage
-// is killed at any moment.
+// is killed at any moment. (A freeze that is killed by SIGKILL in the very moment
+// in which it kills the tree may leave a part of it, whose image is whole.)
 //
 // What happens to the tree then is --then's: thaw lets it go on; stop leaves it
 // stopped by SIGSTOP; kill ends it while it is still frozen, so that nothing

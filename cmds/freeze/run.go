@@ -35,6 +35,7 @@ type frozen struct {
 	tree    *freezer.Tree
 	ignored []os.Signal // that the command is not to ignore
 	out     *os.File    // where the stream goes
+	pipe    bool        // its reader can be seen to go
 	command *command    // nil: the shell runs the stages
 }
 
@@ -54,6 +55,12 @@ func run(ctx context.Context, out *os.File, log *cli.Logger, opt options) error 
 	if file != nil {
 		defer file.Abort()
 	}
+	pipe := true // a command's
+	if len(opt.Command) == 0 {
+		if pipe, err = stage.IsPipe(out); err != nil {
+			return err
+		}
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	onSignal(cancel)
@@ -61,7 +68,7 @@ func run(ctx context.Context, out *os.File, log *cli.Logger, opt options) error 
 	if err != nil {
 		return err
 	}
-	f := &frozen{options: opt, log: log, out: out, ignored: ignored, tracer: tracer.New()}
+	f := &frozen{options: opt, log: log, out: out, pipe: pipe, ignored: ignored, tracer: tracer.New()}
 	defer f.tracer.Close()
 	if f.server, err = lease.NewServer(); err != nil {
 		return err
@@ -73,6 +80,7 @@ func run(ctx context.Context, out *os.File, log *cli.Logger, opt options) error 
 	start := time.Now()
 	end := f.hold(ctx, cancel)
 	err = f.letGo(end)
+	f.tracer.Close() // what could not be let go goes now
 	f.server.Close() // a stage that goes on now has come too late
 	log.Verbosef("held for %s", time.Since(start).Round(time.Microsecond))
 	if err == nil && file != nil {
@@ -175,7 +183,7 @@ func (f *frozen) hold(ctx context.Context, cancel context.CancelCauseFunc) lease
 		}
 		return o
 	}
-	if f.command == nil && !stage.IsPipe(f.out) {
+	if f.command == nil && !f.pipe {
 		return lease.Outcome{} // nobody can follow
 	}
 	o := f.server.Wait(ctx, wait)
@@ -218,7 +226,7 @@ func (f *frozen) write(ctx context.Context) error {
 	}
 	e := w.Ended()
 	f.server.Wrote("freeze", lease.Wrote{Records: e.Records, Bytes: e.Bytes, CRC32C: e.Crc32C})
-	if f.command == nil && !stage.IsPipe(f.out) {
+	if f.command == nil && !f.pipe {
 		return w.Flush()
 	}
 	return noReader(w.Mark())

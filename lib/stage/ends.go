@@ -58,14 +58,14 @@ func warn(log *cli.Logger, format string, args ...any) {
 }
 
 // IsPipe tells whether f's reader can be seen to go: a pipe or a socket.
-func IsPipe(f *os.File) bool {
+func IsPipe(f *os.File) (bool, error) {
 	st, err := f.Stat()
-	return err == nil && st.Mode()&(os.ModeNamedPipe|os.ModeSocket) != 0
+	return err == nil && st.Mode()&(os.ModeNamedPipe|os.ModeSocket) != 0, err
 }
 
-func isRegular(f *os.File) bool {
+func isRegular(f *os.File) (bool, error) {
 	st, err := f.Stat()
-	return err == nil && st.Mode().IsRegular()
+	return err == nil && st.Mode().IsRegular(), err
 }
 
 // persist brings a file and, where it has one, its name to disk.

@@ -152,7 +152,9 @@ func (s *run) order() error {
 
 // pass ends a stage that does not end the stream.
 func (s *run) pass() error {
-	if !IsPipe(s.c.Out.File()) {
+	if pipe, err := IsPipe(s.c.Out.File()); err != nil {
+		return err
+	} else if !pipe {
 		if err := s.c.Writer.Flush(); err != nil {
 			return err
 		}
@@ -185,7 +187,15 @@ func (s *run) finish() error {
 	}
 	out := s.c.Out.File()
 	durable := s.c.Image.Header.Lease.Durable
-	if durable && IsPipe(out) {
+	pipe, err := IsPipe(out)
+	if err != nil {
+		return err
+	}
+	regular, err := isRegular(out)
+	if err != nil {
+		return err
+	}
+	if durable && pipe {
 		// The end is held back until all else has been read: a tree that waits for
 		// a reader who hangs goes on, and there is no whole image of it.
 		if err := s.c.Writer.Flush(); err != nil {
@@ -201,7 +211,7 @@ func (s *run) finish() error {
 	if err := s.c.Writer.End(index); err != nil {
 		return err
 	}
-	if !durable || !isRegular(out) {
+	if !durable || !regular {
 		return s.end(lease.Complete)
 	}
 	if err := s.persist(out); err != nil {
