@@ -5,9 +5,12 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"floe/tests/harness"
 )
@@ -153,7 +156,10 @@ func (r *run) judge(t *testing.T, then string, f *fault) (outcome, error) {
 			return nothing, err
 		}
 	}
-	if then == "kill" && dying(r.v.pid) {
+	for until := time.Now().Add(soon); then == "kill" && freeze.Code() == 0 && !dying(r.v.pid) && time.Now().Before(until); {
+		time.Sleep(time.Millisecond) // what was killed has a moment to go
+	}
+	if then == "kill" && (r.halfKilled(t, f) || dying(r.v.pid)) {
 		if err := r.verify(t); err != nil {
 			return nothing, fmt.Errorf("the tree was killed: %w", err)
 		}
@@ -199,17 +205,29 @@ func (r *run) back(t *testing.T) error {
 	return nil
 }
 
-// unharmed makes sure that the tree runs on. A freeze that was killed may leave
-// some dead code at the end of a vDSO, which the next one takes away.
+// unharmed makes sure that the tree runs on. A freeze that was killed, or could
+// not write to the tree any more, may leave some dead code at the end of a vDSO,
+// which the next one takes away.
 func (r *run) unharmed(t *testing.T, f *fault) error {
 	if _, err := r.v.ask(); err != nil {
 		return err
 	}
-	if f != nil && r.procs[0] == r.faulty.Proc && (f.errno == killed || r.ends[0].Code() == 2) {
+	end := r.ends[0].Code()
+	if f != nil && r.procs[0] == r.faulty.Proc && (f.errno == killed || end == 2 || end == 1 && f.nr == unix.SYS_PWRITE64) {
 		p := harness.Start(t, nil, nil, "freeze", fmt.Sprint(r.v.pid))
 		if e := p.Wait(t); e.Code() != 0 {
 			return fmt.Errorf("freeze after a freeze that was killed: %s", p.Stderr)
 		}
 	}
 	return r.v.whole()
+}
+
+// halfKilled ends what a freeze has left that was killed while it killed the
+// tree itself.
+func (r *run) halfKilled(t *testing.T, f *fault) bool {
+	if f == nil || f.errno != killed || f.nr != unix.SYS_KILL || !slices.ContainsFunc(r.v.live, dying) {
+		return false
+	}
+	r.v.kill(t)
+	return true
 }

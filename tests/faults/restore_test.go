@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -96,11 +97,15 @@ func (v *victim) restore(t *testing.T, image string, f *fault) (list []point, o 
 	if f != nil && !hit {
 		o = notReached
 	}
-	isKill := f != nil && f.errno == killed
+	isKill := f != nil && (f.errno == killed || end.Code() == 2) // the runtime gave up
 	if end.Code() != 0 && (!isKill || s.gone()) {
 		return list, o, v.nothingLeft(s)
 	}
-	if err := v.whole(); err != nil {
+	var known *regexp.Regexp
+	if isKill {
+		known = remains
+	}
+	if err := v.wholeBut(known); err != nil {
 		return list, o, fmt.Errorf("the tree is not whole: %w", err)
 	}
 	if o == nothing {

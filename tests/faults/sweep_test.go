@@ -12,7 +12,7 @@ import (
 )
 
 // sampled is about how many faults of a program make test tries.
-var sampled = map[string]int{"vmadump": 30, "vdsoprobe": 30, "fddump": 30, "pagedump": 60}
+var sampled = map[string]int{"freeze": 40, "vmadump": 30, "vdsoprobe": 30, "fddump": 30, "pagedump": 60}
 
 // faults are all faults at the points, in order.
 func faults(list []point) []fault {
