@@ -99,17 +99,17 @@ func ownNice() int32 {
 // checkLimits looks whether the tasks' limits can be set, and whether this
 // process's own leave room for them.
 func (r *Restorer) checkLimits(report reasons) error {
-	most, err := setting("fs.nr_open")
-	if err != nil {
-		return err
-	}
 	low := int32(0)
 	for _, t := range r.im.Tasks {
 		if t.State == record.Task_ZOMBIE {
 			continue
 		}
 		low = min(low, t.OomScoreAdj)
-		if err := report.all(r.limitsOf(t, most)); err != nil {
+		list, err := r.limitsOf(t)
+		if err == nil {
+			err = report.all(list)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -118,11 +118,14 @@ func (r *Restorer) checkLimits(report reasons) error {
 			return err
 		}
 	}
+	dirs := len(r.im.Fs) + 1 // each one's own, and a root at a time
+	if few := r.own.limits[unix.RLIMIT_NOFILE].Max / 2; uint64(len(r.im.OpenOrder)+dirs) < few {
+		return nil
+	}
 	open, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
 		return err
 	}
-	dirs := len(r.im.Fs) + 1 // each one's own, and a root at a time
 	if n, limit := len(r.im.OpenOrder)+dirs+len(open), r.own.limits[unix.RLIMIT_NOFILE].Max; uint64(n) > limit {
 		return report(fmt.Errorf("restore needs %d open files; limit is %d (ulimit -Hn)", n, limit))
 	}
@@ -130,12 +133,18 @@ func (r *Restorer) checkLimits(report reasons) error {
 }
 
 // limitsOf is what can't be set of a task's limits, and what is above restore's.
-func (r *Restorer) limitsOf(t *record.Task, nrOpen uint64) (list []error) {
+func (r *Restorer) limitsOf(t *record.Task) (list []error, _ error) {
 	if _, err := plan.Limits(t.Limits, r.own.limits, r.own.canRaise); err != nil {
 		list = append(list, taskErr(t, err))
 	}
-	if n := t.Limits[unix.RLIMIT_NOFILE].Max; n > nrOpen {
-		list = append(list, taskErr(t, fmt.Errorf("its hard limit of open files is %d; this kernel's limit is %d (fs.nr_open)", n, nrOpen)))
+	if n := t.Limits[unix.RLIMIT_NOFILE].Max; n > r.own.limits[unix.RLIMIT_NOFILE].Max {
+		most, err := setting("fs.nr_open")
+		if err != nil {
+			return nil, err
+		}
+		if n > most {
+			list = append(list, taskErr(t, fmt.Errorf("its hard limit of open files is %d; this kernel's limit is %d (fs.nr_open)", n, most)))
+		}
 	}
 	slots := r.im.Fds[t.FilesId]
 	if n := len(slots); n > 0 && r.shares.OwnsFiles(t) {
@@ -143,16 +152,20 @@ func (r *Restorer) limitsOf(t *record.Task, nrOpen uint64) (list []error) {
 			list = append(list, taskErr(t, fmt.Errorf("it has descriptor %d; restore's own limit of open files is %d (ulimit -Hn)", top, limit)))
 		}
 	}
-	return list
+	return list, nil
 }
 
 // checkPipes looks whether pipes can be as large as they were.
 func (r *Restorer) checkPipes(report reasons) error {
-	most, err := setting("fs.pipe-max-size")
-	if err != nil || r.own.has(unix.CAP_SYS_RESOURCE) {
-		return err
-	}
+	const usual = 64 << 10 // what a pipe has from the start
 	for id, p := range r.im.Pipes {
+		if p.Capacity <= usual || r.own.has(unix.CAP_SYS_RESOURCE) {
+			continue
+		}
+		most, err := setting("fs.pipe-max-size")
+		if err != nil {
+			return err
+		}
 		if uint64(p.Capacity) > most {
 			if err := report(fmt.Errorf("pipe %d: its size is %d; limit is %d (fs.pipe-max-size) without CAP_SYS_RESOURCE", id, p.Capacity, most)); err != nil {
 				return err

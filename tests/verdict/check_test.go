@@ -63,7 +63,7 @@ func TestCheck(t *testing.T) {
 		{"file is back", "rm " + out + "; mv " + moved + " " + out, "", nil},
 		{"bounding set", "", "setpriv --bounding-set=-sys_time --", []string{"it may use capabilities 0x2000000"}},
 		{"hard limits", "", "prlimit --core=0 " + strings.TrimSuffix(harness.NoResource, "-- ") + "--", []string{"its hard limit 4"}},
-		{"descriptors", "", "prlimit --nofile=15 " + strings.TrimSuffix(harness.NoResource, "-- ") + "--", []string{"open files; limit is 15"}},
+		{"descriptors", "", "prlimit --nofile=12 " + strings.TrimSuffix(harness.NoResource, "-- ") + "--", []string{"open files; limit is 12"}},
 		{"highest pid", "", "unshare --pid --fork --mount-proc bash -c 'echo 301 > /proc/sys/kernel/pid_max; exec restore --check " + image + "' #", []string{"the highest of this system is 300; raise kernel.pid_max"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
