@@ -32,6 +32,7 @@ type source struct {
 
 func newSource(f *os.File, name string) *source {
 	s := &source{f: f, name: name, size: -1, im: image.New()}
+	s.im.WithoutPipeData = true // it shows how much there is
 	if st, err := f.Stat(); err == nil && st.Mode().IsRegular() {
 		if at, err := f.Seek(0, io.SeekCurrent); err == nil {
 			s.size = st.Size() - at

@@ -8,6 +8,7 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"runtime/metrics"
 	"slices"
 
 	"github.com/alecthomas/kong"
@@ -27,20 +28,42 @@ type common struct {
 	Man     bool             `help:"Print the manual page (roff) and exit."`
 }
 
-// What keeps a program small: a long run stays far below 64 MiB.
+// What keeps a program small: a long run stays far below 64 MiB, and one that
+// has more to keep takes a quarter more than that.
 const (
 	memoryLimit = 40 << 20 // bytes
 	gcPercent   = 400
+	room        = 16 << 20 // bytes for garbage, and the runtime's own
 )
 
 // keepSmall sets the limits once the first collection of garbage shows that
-// this is no short run: to set them stops the world twice.
+// this is no short run: to set them stops the world twice. Each later collection
+// raises the limit where what is in use comes near to it: the collector would do
+// nothing but run.
 func keepSmall() {
-	first := new([64]byte)
-	runtime.SetFinalizer(first, func(*[64]byte) {
-		debug.SetGCPercent(gcPercent)
-		debug.SetMemoryLimit(memoryLimit)
-	})
+	limit := int64(0)
+	var collected func(*[64]byte)
+	collected = func(*[64]byte) {
+		if limit == 0 {
+			debug.SetGCPercent(gcPercent)
+		}
+		if want := max(memoryLimit, inUse()*5/4+room); want > limit {
+			limit = want
+			debug.SetMemoryLimit(limit)
+		}
+		runtime.SetFinalizer(new([64]byte), collected)
+	}
+	runtime.SetFinalizer(new([64]byte), collected)
+}
+
+// inUse is what the last collection has left, bytes.
+func inUse() int64 {
+	s := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	metrics.Read(s)
+	if s[0].Value.Kind() != metrics.KindUint64 {
+		return 0
+	}
+	return int64(s[0].Value.Uint64())
 }
 
 // Main runs a program: parses its flags into flags (a pointer to a kong

@@ -13,6 +13,7 @@ type share struct {
 	names   map[string]string
 	actions map[action]*record.SigAction
 	limits  map[[2]uint64]*record.Limit
+	vdsos   map[string]*record.Vdso // by all that does not depend on the process
 }
 
 type action struct{ handler, flags, restorer, mask uint64 }
@@ -21,7 +22,7 @@ type action struct{ handler, flags, restorer, mask uint64 }
 const maxShared = 4096
 
 func newShare() share {
-	return share{map[string][]string{}, map[string]string{}, map[action]*record.SigAction{}, map[[2]uint64]*record.Limit{}}
+	return share{map[string][]string{}, map[string]string{}, map[action]*record.SigAction{}, map[[2]uint64]*record.Limit{}, map[string]*record.Vdso{}}
 }
 
 // record lets a record have what others have already, and returns the bytes of
@@ -32,6 +33,29 @@ func (s *share) record(rec *record.Record) int {
 		return s.vma(b.Vma)
 	case *record.Record_Task:
 		return s.task(b.Task)
+	case *record.Record_Vdso:
+		return s.vdso(b.Vdso)
+	}
+	return 0
+}
+
+// maxVdsos bounds their table: a tree has been on few kernels.
+const maxVdsos = 16
+
+// vdso lets a vDSO have another's bytes and symbols, the slices themselves:
+// package vdso parses them once then.
+func (s *share) vdso(v *record.Vdso) (saved int) {
+	key, err := record.Encode(&record.Vdso{BuildId: v.BuildId, LinuxVersion: v.LinuxVersion, Symbols: v.Symbols, Image: v.Image})
+	if err != nil {
+		return 0
+	}
+	old := s.vdsos[string(key)]
+	switch {
+	case old != nil:
+		v.BuildId, v.Symbols, v.Image = old.BuildId, old.Symbols, old.Image
+		return len(key) + 2*element*len(v.Symbols)
+	case len(s.vdsos) < maxVdsos:
+		s.vdsos[string(key)] = v
 	}
 	return 0
 }

@@ -138,8 +138,9 @@ func (r *Restorer) checkVDSOs(report reasons) error {
 		return err
 	}
 	r.kernel = kernelVDSO{VDSO: here, release: unix.ByteSliceToString(u.Release[:])}
+	parsed := vdso.Parsed{}
 	for _, id := range slices.Sorted(maps.Keys(r.im.Vdsos)) {
-		v, err := r.checkVDSO(r.im.Vdsos[id])
+		v, err := r.checkVDSO(r.im.Vdsos[id], parsed)
 		if err == nil {
 			r.vdsos[id] = v
 		} else if err := report(err); err != nil {

@@ -37,8 +37,8 @@ type imageVDSO struct {
 	proxy   *vdso.Proxied // once it has a place
 }
 
-func (r *Restorer) checkVDSO(rec *record.Vdso) (*imageVDSO, error) {
-	image, err := vdso.FromRecord(rec)
+func (r *Restorer) checkVDSO(rec *record.Vdso, parsed vdso.Parsed) (*imageVDSO, error) {
+	image, err := parsed.FromRecord(rec)
 	if err != nil {
 		return nil, err
 	}

@@ -59,7 +59,20 @@ func recordSpans(list []Span) []*record.Vdso_Span {
 
 // FromRecord is what a record says, checked: an image is not to be trusted. What
 // the record tells twice, by itself and in the vDSO's bytes, must agree.
-func FromRecord(v *record.Vdso) (VDSO, error) {
+func FromRecord(v *record.Vdso) (VDSO, error) { return Parsed{}.FromRecord(v) }
+
+// Parsed is what has been parsed already, for records that have their bytes and
+// symbols in common (package image sees to that).
+type Parsed map[parts]*Image
+
+// parts are where the bytes and the symbols of a record begin.
+type parts struct {
+	bytes   *byte
+	symbols **record.Vdso_Symbol
+}
+
+// FromRecord is the function of that name.
+func (p Parsed) FromRecord(v *record.Vdso) (VDSO, error) {
 	out := VDSO{Areas: recordAreas(v)}
 	if err := CheckAreas(out.Areas); err != nil {
 		return VDSO{}, err
@@ -77,16 +90,34 @@ func FromRecord(v *record.Vdso) (VDSO, error) {
 	if uint64(len(v.Image)) != code.Size() {
 		return VDSO{}, fmt.Errorf("vdso: the record has %d bytes of an area of %d", len(v.Image), code.Size())
 	}
-	if out.Image, err = Parse(v.Image); err != nil {
+	if len(v.Symbols) == 0 {
+		out.Image, err = parseRecord(v)
+		return out, err
+	}
+	key := parts{&v.Image[0], &v.Symbols[0]}
+	if out.Image = p[key]; out.Image != nil && len(out.Image.Symbols) == len(v.Symbols) && bytes.Equal(v.BuildId, out.Image.BuildID) {
+		return out, nil
+	}
+	if out.Image, err = parseRecord(v); err != nil {
 		return VDSO{}, err
 	}
-	if !bytes.Equal(v.BuildId, out.Image.BuildID) || v.LinuxVersion != out.Image.LinuxVersion {
-		return VDSO{}, fmt.Errorf("vdso: the record's build-id or version is not the one in its bytes")
-	}
-	if !sameSymbols(recordSymbols(v), out.Image.Symbols) {
-		return VDSO{}, fmt.Errorf("vdso: the record's symbols are not those in its bytes")
-	}
+	p[key] = out.Image
 	return out, nil
+}
+
+// parseRecord parses a record's bytes and compares them with what else it says.
+func parseRecord(v *record.Vdso) (*Image, error) {
+	im, err := Parse(v.Image)
+	if err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(v.BuildId, im.BuildID) || v.LinuxVersion != im.LinuxVersion {
+		return nil, fmt.Errorf("vdso: the record's build-id or version is not the one in its bytes")
+	}
+	if !sameSymbols(recordSymbols(v), im.Symbols) {
+		return nil, fmt.Errorf("vdso: the record's symbols are not those in its bytes")
+	}
+	return im, nil
 }
 
 func recordAreas(v *record.Vdso) []Area {

@@ -32,8 +32,9 @@ func Check(im *image.Image) error {
 	if _, err := plan.Tree(im.Tasks); err != nil {
 		return err
 	}
+	parsed := vdso.Parsed{}
 	for id, v := range im.Vdsos {
-		if _, err := vdso.FromRecord(v); err != nil {
+		if _, err := parsed.FromRecord(v); err != nil {
 			return fmt.Errorf("memory of task %d: %w", im.Mms[id].Pid, err)
 		}
 	}
