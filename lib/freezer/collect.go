@@ -61,19 +61,10 @@ func (c *collector) process(t *Tree, proc *Process) error {
 	if err := c.outside(proc, status, task); err != nil {
 		return err
 	}
-	threads, err := c.inside(proc, task)
-	if err != nil {
+	if err := c.inside(proc, task); err != nil {
 		return err
 	}
-	if err := c.emit(&record.Record{Body: &record.Record_Task{Task: task}}); err != nil {
-		return err
-	}
-	for _, th := range threads {
-		if err := c.emit(&record.Record{Body: &record.Record_Thread{Thread: th}}); err != nil {
-			return err
-		}
-	}
-	return nil
+	return c.withQueue(&record.Record{Body: &record.Record_Task{Task: task}}, &task.Pending, task.Pid, 0)
 }
 
 // outside reads what can be read of a process without running anything in it.
@@ -128,49 +119,71 @@ func number(pid int, name string, base int) (int64, error) {
 	return v, nil
 }
 
-// inside runs what only the tasks themselves can tell.
-func (c *collector) inside(proc *Process, task *record.Task) (threads []*record.Thread, err error) {
+// inside runs what only the tasks themselves can tell, and gives a record of
+// each thread to emit: a process may have more of them than there is memory for.
+func (c *collector) inside(proc *Process, task *record.Task) (err error) {
 	g, err := inject.NewGuest(tracer.TID(proc.PID))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer func() { err = errors.Join(err, g.Close()) }()
 	timers, err := procfs.ReadTimers(proc.PID)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, err
+		return err
 	}
+	stops := false
 	for i, th := range proc.Threads {
 		var q *processQuery
 		if i == 0 {
 			q = &processQuery{task: task, timers: timers}
 		} else if err := c.sharesAll(proc.PID, int(th.TID)); err != nil {
-			return nil, err
+			return err
 		}
 		r, err := c.thread(g, proc, th, q)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		threads = append(threads, r)
+		stops = stops || slices.ContainsFunc(r.Pending, isStop)
+		if err := c.withQueue(&record.Record{Body: &record.Record_Thread{Thread: r}}, &r.Pending, r.Pid, r.Tid); err != nil {
+			return err
+		}
 	}
 	// Only now: a signal that came during the calls above was delivered.
 	pending, err := c.p.PeekSigInfo(proc.Threads[0].TID, true)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	task.Pending = sigInfos(pending)
-	if task.State == record.Task_RUNNING && aboutToStop(task, threads) {
+	// A SIGSTOP may have come while the process was frozen.
+	if stops = stops || slices.ContainsFunc(task.Pending, isStop); stops && task.State == record.Task_RUNNING {
 		task.State, task.StopSignal = record.Task_STOPPED, uint32(unix.SIGSTOP)
 	}
-	return threads, nil
+	return nil
 }
 
-// aboutToStop tells whether a SIGSTOP has come while the process was frozen.
-func aboutToStop(task *record.Task, threads []*record.Thread) bool {
-	isStop := func(s *record.SigInfo) bool {
-		return binary.LittleEndian.Uint32(s.Raw) == uint32(unix.SIGSTOP)
+func isStop(s *record.SigInfo) bool {
+	return binary.LittleEndian.Uint32(s.Raw) == uint32(unix.SIGSTOP)
+}
+
+// queueAtOnce is how many queued signals a record has: a queue may be longer
+// than a record.
+const queueAtOnce = 4096
+
+// withQueue gives a record of a task or a thread to emit, and what of its queue
+// goes into records of their own.
+func (c *collector) withQueue(rec *record.Record, queue *[]*record.SigInfo, pid, tid int32) error {
+	list := *queue
+	first := min(len(list), queueAtOnce)
+	*queue, list = list[:first], list[first:]
+	if err := c.emit(rec); err != nil {
+		return err
 	}
-	return slices.ContainsFunc(task.Pending, isStop) ||
-		slices.ContainsFunc(threads, func(th *record.Thread) bool { return slices.ContainsFunc(th.Pending, isStop) })
+	for part := range slices.Chunk(list, queueAtOnce) {
+		if err := c.emit(&record.Record{Body: &record.Record_Pending{Pending: &record.Pending{Pid: pid, Tid: tid, Signals: part}}}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // sharesAll refuses a thread with a descriptor table or directories of its own.

@@ -31,8 +31,9 @@ type Image struct {
 
 	threads  store[int32]
 	files    store[uint64]
-	opens    store[uint64] // open files
-	contents store[uint64] // of pipes
+	opens    store[uint64]               // open files
+	contents store[uint64]               // of pipes
+	queued   map[int32][]*record.SigInfo // by tid: what is not in the thread's record
 	piped    map[uint64]int
 
 	task  map[int32]*record.Task
@@ -54,7 +55,7 @@ func New() *Image {
 		Fs: map[uint64]*record.Fs{}, Fds: map[uint64][]*record.Fd{}, Pipes: map[uint64]*record.Pipe{},
 		threads: store[int32]{arena: a, what: "thread"}, files: store[uint64]{arena: a, what: "file"},
 		opens: store[uint64]{arena: a, what: "open file"}, contents: store[uint64]{arena: a, what: "pipe"},
-		piped: map[uint64]int{}, task: map[int32]*record.Task{}, vmas: map[uint64]uint64{}, share: newShare(),
+		piped: map[uint64]int{}, queued: map[int32][]*record.SigInfo{}, task: map[int32]*record.Task{}, vmas: map[uint64]uint64{}, share: newShare(),
 	}
 }
 
@@ -115,6 +116,8 @@ func (im *Image) keepWhole(rec *record.Record) error {
 		im.Stages = append(im.Stages, b.EndStage)
 	case *record.Record_Task:
 		return im.addTask(b.Task)
+	case *record.Record_Pending:
+		return im.addPending(b.Pending)
 	case *record.Record_Mm:
 		return put(im.Mms, b.Mm.MmId, b.Mm, "address space")
 	case *record.Record_Vma:
@@ -168,6 +171,20 @@ func (im *Image) addTask(t *record.Task) error {
 		return err
 	}
 	im.Tasks = append(im.Tasks, t)
+	return nil
+}
+
+// addPending adds to the queue of a task or a thread.
+func (im *Image) addPending(p *record.Pending) error {
+	t := im.task[p.Pid]
+	switch {
+	case p.Tid != 0 && im.Thread(p.Tid).GetPid() == p.Pid:
+		im.queued[p.Tid] = append(im.queued[p.Tid], p.Signals...)
+	case p.Tid == 0 && t != nil:
+		t.Pending = append(t.Pending, p.Signals...)
+	default:
+		return fmt.Errorf("signals of task %d, thread %d come before it", p.Pid, p.Tid)
+	}
 	return nil
 }
 

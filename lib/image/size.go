@@ -52,6 +52,8 @@ func memory(rec *record.Record) int {
 	case *record.Record_Task:
 		t := b.Task
 		return n + largeRecord + element*(len(t.Actions)+len(t.Limits)+len(t.Pending)+len(t.Itimers)+2*len(t.PosixTimers)) + 4*len(t.Tids)
+	case *record.Record_Pending:
+		return n + smallRecord + 2*element*len(b.Pending.Signals)
 	case *record.Record_Header:
 		return n + largeRecord + text*len(b.Header.GetCpu().GetFlags()) + element*len(b.Header.GetCpu().GetXsave())
 	case *record.Record_Vdso:

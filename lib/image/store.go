@@ -103,6 +103,7 @@ func (im *Image) Thread(tid int32) *record.Thread {
 	if b := im.threads.bytes(tid); b == nil || record.Decode(b, t) != nil {
 		return nil
 	}
+	t.Pending = append(t.Pending, im.queued[tid]...)
 	return t
 }
 

@@ -17,7 +17,7 @@
 //
 // The records of one stage stand together, and its EndStage closes them:
 //
-//	Header Task… Thread… EndStage(freeze)
+//	Header (Thread… Task)… EndStage(freeze)
 //	Mm Vma… File…        EndStage(vmadump)
 //	Vdso…                EndStage(vdsoprobe)
 //	Fs Fd… OpenFile…     EndStage(fddump)

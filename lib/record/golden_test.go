@@ -45,7 +45,8 @@ func goldenTasks() []*Record {
 			Sched: &Sched{Nice: 5, Affinity: []byte{3}}, TimerSlackNs: 50000, InSyscall: true,
 		}}})
 	}
-	return list
+	return append(list, &Record{Body: &Record_Pending{&Pending{Pid: 100, Tid: 102, Signals: []*SigInfo{none, none}}}},
+		&Record{Body: &Record_Pending{&Pending{Pid: 100, Signals: []*SigInfo{none}}}})
 }
 
 func goldenMemory() []*Record {

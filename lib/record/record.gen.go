@@ -11,7 +11,7 @@ type Record struct {
 	Optional bool
 	// Filler that moves the payload to a wanted alignment in the stream.
 	Pad     []byte
-	Body    isRecord_Body // *Record_Header, *Record_Mark, *Record_EndStage, *Record_Index, *Record_End, *Record_Task, *Record_Thread, *Record_Mm, *Record_Vma, *Record_File, *Record_Vdso, *Record_Fs, *Record_Fd, *Record_OpenFile, *Record_Pipe, *Record_FileLock, *Record_Pages
+	Body    isRecord_Body // *Record_Header, *Record_Mark, *Record_EndStage, *Record_Index, *Record_End, *Record_Task, *Record_Thread, *Record_Pending, *Record_Mm, *Record_Vma, *Record_File, *Record_Vdso, *Record_Fs, *Record_Fd, *Record_OpenFile, *Record_Pipe, *Record_FileLock, *Record_Pages
 	unknown []byte        // fields that this version does not know, as they came
 	encoded int           // bytes, when it was decoded
 }
@@ -31,6 +31,8 @@ type Record_End struct{ End *End }
 type Record_Task struct{ Task *Task }
 
 type Record_Thread struct{ Thread *Thread }
+
+type Record_Pending struct{ Pending *Pending }
 
 type Record_Mm struct{ Mm *Mm }
 
@@ -59,6 +61,7 @@ func (*Record_Index) isRecord_Body()    {}
 func (*Record_End) isRecord_Body()      {}
 func (*Record_Task) isRecord_Body()     {}
 func (*Record_Thread) isRecord_Body()   {}
+func (*Record_Pending) isRecord_Body()  {}
 func (*Record_Mm) isRecord_Body()       {}
 func (*Record_Vma) isRecord_Body()      {}
 func (*Record_File) isRecord_Body()     {}
@@ -156,6 +159,13 @@ func (x *Record) GetThread() *Thread {
 	return nil
 }
 
+func (x *Record) GetPending() *Pending {
+	if w, ok := x.GetBody().(*Record_Pending); ok {
+		return w.Pending
+	}
+	return nil
+}
+
 func (x *Record) GetMm() *Mm {
 	if w, ok := x.GetBody().(*Record_Mm); ok {
 		return w.Mm
@@ -249,6 +259,8 @@ func (x *Record) encode(e *encoder) {
 		e.message(258, w.Task)
 	case *Record_Thread:
 		e.message(266, w.Thread)
+	case *Record_Pending:
+		e.message(274, w.Pending)
 	case *Record_Mm:
 		e.message(386, w.Mm)
 	case *Record_Vma:
@@ -339,6 +351,14 @@ func (x *Record) decode(d *decoder, tag uint64) bool {
 			x.Body = w
 		}
 		d.message(w.Thread)
+	case 274:
+		w, ok := x.Body.(*Record_Pending)
+		if !ok {
+			d.take(oneofWrapper + sizePending)
+			w = &Record_Pending{new(Pending)}
+			x.Body = w
+		}
+		d.message(w.Pending)
 	case 386:
 		w, ok := x.Body.(*Record_Mm)
 		if !ok {
@@ -444,6 +464,8 @@ func bodyNumber(x isRecord_Body) int32 {
 		return 32
 	case *Record_Thread:
 		return 33
+	case *Record_Pending:
+		return 34
 	case *Record_Mm:
 		return 48
 	case *Record_Vma:
@@ -485,6 +507,8 @@ func bodyName(n int32) string {
 		return "task"
 	case 33:
 		return "thread"
+	case 34:
+		return "pending"
 	case 48:
 		return "mm"
 	case 49:
@@ -1374,8 +1398,8 @@ func (x Task_State) String() string { return enumName(namesTask_State[:], int32(
 // Known tells whether this version knows it.
 func (x Task_State) Known() bool { return x >= 0 && int(x) < len(namesTask_State) }
 
-// A process (thread group), alive or zombie. Parents come before children,
-// the root first. Written by freeze.
+// A process (thread group), alive or zombie. Parents come before children, the
+// root first, a process's threads before it or after. Written by freeze.
 type Task struct {
 	Pid        int32
 	Ppid       int32
@@ -2361,6 +2385,69 @@ func (x *Thread) decode(d *decoder, tag uint64) bool {
 }
 
 func (x *Thread) keep(b []byte) { x.unknown = append(x.unknown, b...) }
+
+// More of the signals that a task or a thread has queued, whose record can't have
+// them all: they go on where that one ended. It comes behind that one.
+type Pending struct {
+	Pid     int32
+	Tid     int32 // 0: the shared queue
+	Signals []*SigInfo
+	unknown []byte // fields that this version does not know, as they came
+}
+
+const sizePending = 56 // bytes
+
+func (x *Pending) GetPid() int32 {
+	if x == nil {
+		return 0
+	}
+	return x.Pid
+}
+
+func (x *Pending) GetTid() int32 {
+	if x == nil {
+		return 0
+	}
+	return x.Tid
+}
+
+func (x *Pending) GetSignals() []*SigInfo {
+	if x == nil {
+		return nil
+	}
+	return x.Signals
+}
+
+func (x *Pending) encode(e *encoder) {
+	if x == nil {
+		return
+	}
+	e.sint32(8, x.Pid)
+	e.sint32(16, x.Tid)
+	for _, v := range x.Signals {
+		e.message(26, v)
+	}
+	e.b = append(e.b, x.unknown...)
+}
+
+func (x *Pending) decode(d *decoder, tag uint64) bool {
+	switch tag {
+	case 8:
+		x.Pid = d.sint32()
+	case 16:
+		x.Tid = d.sint32()
+	case 26:
+		d.take(2*8 + sizeSigInfo)
+		v := new(SigInfo)
+		x.Signals = append(x.Signals, v)
+		d.message(v)
+	default:
+		return false
+	}
+	return true
+}
+
+func (x *Pending) keep(b []byte) { x.unknown = append(x.unknown, b...) }
 
 type RegsAmd64 struct {
 	R15     uint64

@@ -127,7 +127,7 @@ func (x Restart_Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Restart_Kind.Descriptor instead.
 func (Restart_Kind) EnumDescriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{20, 0}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{21, 0}
 }
 
 type Vma_Kind int32
@@ -185,7 +185,7 @@ func (x Vma_Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Vma_Kind.Descriptor instead.
 func (Vma_Kind) EnumDescriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{24, 0}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{25, 0}
 }
 
 type FileLock_Kind int32
@@ -234,7 +234,7 @@ func (x FileLock_Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use FileLock_Kind.Descriptor instead.
 func (FileLock_Kind) EnumDescriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{32, 0}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{33, 0}
 }
 
 type Pages_Encoding int32
@@ -286,7 +286,7 @@ func (x Pages_Encoding) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Pages_Encoding.Descriptor instead.
 func (Pages_Encoding) EnumDescriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{33, 0}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{34, 0}
 }
 
 type Record struct {
@@ -308,6 +308,7 @@ type Record struct {
 	//	*Record_End
 	//	*Record_Task
 	//	*Record_Thread
+	//	*Record_Pending
 	//	*Record_Mm
 	//	*Record_Vma
 	//	*Record_File
@@ -451,6 +452,15 @@ func (x *Record) GetThread() *Thread {
 	return nil
 }
 
+func (x *Record) GetPending() *Pending {
+	if x != nil {
+		if x, ok := x.Body.(*Record_Pending); ok {
+			return x.Pending
+		}
+	}
+	return nil
+}
+
 func (x *Record) GetMm() *Mm {
 	if x != nil {
 		if x, ok := x.Body.(*Record_Mm); ok {
@@ -573,6 +583,10 @@ type Record_Thread struct {
 	Thread *Thread `protobuf:"bytes,33,opt,name=thread,proto3,oneof"`
 }
 
+type Record_Pending struct {
+	Pending *Pending `protobuf:"bytes,34,opt,name=pending,proto3,oneof"`
+}
+
 type Record_Mm struct {
 	Mm *Mm `protobuf:"bytes,48,opt,name=mm,proto3,oneof"`
 }
@@ -626,6 +640,8 @@ func (*Record_End) isRecord_Body() {}
 func (*Record_Task) isRecord_Body() {}
 
 func (*Record_Thread) isRecord_Body() {}
+
+func (*Record_Pending) isRecord_Body() {}
 
 func (*Record_Mm) isRecord_Body() {}
 
@@ -1324,8 +1340,8 @@ func (x *End) GetCrc32C() uint32 {
 	return 0
 }
 
-// A process (thread group), alive or zombie. Parents come before children,
-// the root first. Written by freeze.
+// A process (thread group), alive or zombie. Parents come before children, the
+// root first, a process's threads before it or after. Written by freeze.
 type Task struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
 	Pid        int32                  `protobuf:"zigzag32,1,opt,name=pid,proto3" json:"pid,omitempty"`
@@ -2124,6 +2140,68 @@ func (x *Thread) GetTscMode() uint32 {
 	return 0
 }
 
+// More of the signals that a task or a thread has queued, whose record can't have
+// them all: they go on where that one ended. It comes behind that one.
+type Pending struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Pid           int32                  `protobuf:"zigzag32,1,opt,name=pid,proto3" json:"pid,omitempty"`
+	Tid           int32                  `protobuf:"zigzag32,2,opt,name=tid,proto3" json:"tid,omitempty"` // 0: the shared queue
+	Signals       []*SigInfo             `protobuf:"bytes,3,rep,name=signals,proto3" json:"signals,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Pending) Reset() {
+	*x = Pending{}
+	mi := &file_lib_record_record_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Pending) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Pending) ProtoMessage() {}
+
+func (x *Pending) ProtoReflect() protoreflect.Message {
+	mi := &file_lib_record_record_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Pending.ProtoReflect.Descriptor instead.
+func (*Pending) Descriptor() ([]byte, []int) {
+	return file_lib_record_record_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *Pending) GetPid() int32 {
+	if x != nil {
+		return x.Pid
+	}
+	return 0
+}
+
+func (x *Pending) GetTid() int32 {
+	if x != nil {
+		return x.Tid
+	}
+	return 0
+}
+
+func (x *Pending) GetSignals() []*SigInfo {
+	if x != nil {
+		return x.Signals
+	}
+	return nil
+}
+
 type RegsAmd64 struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	R15           uint64                 `protobuf:"varint,1,opt,name=r15,proto3" json:"r15,omitempty"`
@@ -2159,7 +2237,7 @@ type RegsAmd64 struct {
 
 func (x *RegsAmd64) Reset() {
 	*x = RegsAmd64{}
-	mi := &file_lib_record_record_proto_msgTypes[17]
+	mi := &file_lib_record_record_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2171,7 +2249,7 @@ func (x *RegsAmd64) String() string {
 func (*RegsAmd64) ProtoMessage() {}
 
 func (x *RegsAmd64) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[17]
+	mi := &file_lib_record_record_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2184,7 +2262,7 @@ func (x *RegsAmd64) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegsAmd64.ProtoReflect.Descriptor instead.
 func (*RegsAmd64) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{17}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *RegsAmd64) GetR15() uint64 {
@@ -2387,7 +2465,7 @@ type AltStack struct {
 
 func (x *AltStack) Reset() {
 	*x = AltStack{}
-	mi := &file_lib_record_record_proto_msgTypes[18]
+	mi := &file_lib_record_record_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2399,7 +2477,7 @@ func (x *AltStack) String() string {
 func (*AltStack) ProtoMessage() {}
 
 func (x *AltStack) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[18]
+	mi := &file_lib_record_record_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2412,7 +2490,7 @@ func (x *AltStack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AltStack.ProtoReflect.Descriptor instead.
 func (*AltStack) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{18}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *AltStack) GetSp() uint64 {
@@ -2448,7 +2526,7 @@ type Rseq struct {
 
 func (x *Rseq) Reset() {
 	*x = Rseq{}
-	mi := &file_lib_record_record_proto_msgTypes[19]
+	mi := &file_lib_record_record_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2460,7 +2538,7 @@ func (x *Rseq) String() string {
 func (*Rseq) ProtoMessage() {}
 
 func (x *Rseq) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[19]
+	mi := &file_lib_record_record_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2473,7 +2551,7 @@ func (x *Rseq) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rseq.ProtoReflect.Descriptor instead.
 func (*Rseq) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{19}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Rseq) GetAddr() uint64 {
@@ -2516,7 +2594,7 @@ type Restart struct {
 
 func (x *Restart) Reset() {
 	*x = Restart{}
-	mi := &file_lib_record_record_proto_msgTypes[20]
+	mi := &file_lib_record_record_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2528,7 +2606,7 @@ func (x *Restart) String() string {
 func (*Restart) ProtoMessage() {}
 
 func (x *Restart) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[20]
+	mi := &file_lib_record_record_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2541,7 +2619,7 @@ func (x *Restart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Restart.ProtoReflect.Descriptor instead.
 func (*Restart) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{20}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Restart) GetKind() Restart_Kind {
@@ -2589,7 +2667,7 @@ type Creds struct {
 
 func (x *Creds) Reset() {
 	*x = Creds{}
-	mi := &file_lib_record_record_proto_msgTypes[21]
+	mi := &file_lib_record_record_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2601,7 +2679,7 @@ func (x *Creds) String() string {
 func (*Creds) ProtoMessage() {}
 
 func (x *Creds) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[21]
+	mi := &file_lib_record_record_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2614,7 +2692,7 @@ func (x *Creds) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Creds.ProtoReflect.Descriptor instead.
 func (*Creds) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{21}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Creds) GetRuid() uint32 {
@@ -2746,7 +2824,7 @@ type Sched struct {
 
 func (x *Sched) Reset() {
 	*x = Sched{}
-	mi := &file_lib_record_record_proto_msgTypes[22]
+	mi := &file_lib_record_record_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2758,7 +2836,7 @@ func (x *Sched) String() string {
 func (*Sched) ProtoMessage() {}
 
 func (x *Sched) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[22]
+	mi := &file_lib_record_record_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2771,7 +2849,7 @@ func (x *Sched) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Sched.ProtoReflect.Descriptor instead.
 func (*Sched) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{22}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Sched) GetPolicy() uint32 {
@@ -2862,7 +2940,7 @@ type Mm struct {
 
 func (x *Mm) Reset() {
 	*x = Mm{}
-	mi := &file_lib_record_record_proto_msgTypes[23]
+	mi := &file_lib_record_record_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2874,7 +2952,7 @@ func (x *Mm) String() string {
 func (*Mm) ProtoMessage() {}
 
 func (x *Mm) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[23]
+	mi := &file_lib_record_record_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2887,7 +2965,7 @@ func (x *Mm) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mm.ProtoReflect.Descriptor instead.
 func (*Mm) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{23}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Mm) GetMmId() uint64 {
@@ -3022,7 +3100,7 @@ type Vma struct {
 
 func (x *Vma) Reset() {
 	*x = Vma{}
-	mi := &file_lib_record_record_proto_msgTypes[24]
+	mi := &file_lib_record_record_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3034,7 +3112,7 @@ func (x *Vma) String() string {
 func (*Vma) ProtoMessage() {}
 
 func (x *Vma) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[24]
+	mi := &file_lib_record_record_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3047,7 +3125,7 @@ func (x *Vma) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Vma.ProtoReflect.Descriptor instead.
 func (*Vma) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{24}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Vma) GetMmId() uint64 {
@@ -3156,7 +3234,7 @@ type File struct {
 
 func (x *File) Reset() {
 	*x = File{}
-	mi := &file_lib_record_record_proto_msgTypes[25]
+	mi := &file_lib_record_record_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3168,7 +3246,7 @@ func (x *File) String() string {
 func (*File) ProtoMessage() {}
 
 func (x *File) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[25]
+	mi := &file_lib_record_record_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3181,7 +3259,7 @@ func (x *File) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use File.ProtoReflect.Descriptor instead.
 func (*File) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{25}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *File) GetFileId() uint64 {
@@ -3293,7 +3371,7 @@ type Vdso struct {
 
 func (x *Vdso) Reset() {
 	*x = Vdso{}
-	mi := &file_lib_record_record_proto_msgTypes[26]
+	mi := &file_lib_record_record_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3305,7 +3383,7 @@ func (x *Vdso) String() string {
 func (*Vdso) ProtoMessage() {}
 
 func (x *Vdso) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[26]
+	mi := &file_lib_record_record_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3318,7 +3396,7 @@ func (x *Vdso) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Vdso.ProtoReflect.Descriptor instead.
 func (*Vdso) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{26}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Vdso) GetMmId() uint64 {
@@ -3406,7 +3484,7 @@ type VdsoMark struct {
 
 func (x *VdsoMark) Reset() {
 	*x = VdsoMark{}
-	mi := &file_lib_record_record_proto_msgTypes[27]
+	mi := &file_lib_record_record_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3418,7 +3496,7 @@ func (x *VdsoMark) String() string {
 func (*VdsoMark) ProtoMessage() {}
 
 func (x *VdsoMark) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[27]
+	mi := &file_lib_record_record_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3431,7 +3509,7 @@ func (x *VdsoMark) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VdsoMark.ProtoReflect.Descriptor instead.
 func (*VdsoMark) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{27}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *VdsoMark) GetAddress() uint64 {
@@ -3482,7 +3560,7 @@ type Fs struct {
 
 func (x *Fs) Reset() {
 	*x = Fs{}
-	mi := &file_lib_record_record_proto_msgTypes[28]
+	mi := &file_lib_record_record_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3494,7 +3572,7 @@ func (x *Fs) String() string {
 func (*Fs) ProtoMessage() {}
 
 func (x *Fs) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[28]
+	mi := &file_lib_record_record_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3507,7 +3585,7 @@ func (x *Fs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fs.ProtoReflect.Descriptor instead.
 func (*Fs) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{28}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Fs) GetFsId() uint64 {
@@ -3551,7 +3629,7 @@ type Fd struct {
 
 func (x *Fd) Reset() {
 	*x = Fd{}
-	mi := &file_lib_record_record_proto_msgTypes[29]
+	mi := &file_lib_record_record_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3563,7 +3641,7 @@ func (x *Fd) String() string {
 func (*Fd) ProtoMessage() {}
 
 func (x *Fd) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[29]
+	mi := &file_lib_record_record_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3576,7 +3654,7 @@ func (x *Fd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fd.ProtoReflect.Descriptor instead.
 func (*Fd) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{29}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Fd) GetFilesId() uint64 {
@@ -3632,7 +3710,7 @@ type OpenFile struct {
 
 func (x *OpenFile) Reset() {
 	*x = OpenFile{}
-	mi := &file_lib_record_record_proto_msgTypes[30]
+	mi := &file_lib_record_record_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3644,7 +3722,7 @@ func (x *OpenFile) String() string {
 func (*OpenFile) ProtoMessage() {}
 
 func (x *OpenFile) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[30]
+	mi := &file_lib_record_record_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3657,7 +3735,7 @@ func (x *OpenFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenFile.ProtoReflect.Descriptor instead.
 func (*OpenFile) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{30}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *OpenFile) GetOpenId() uint64 {
@@ -3839,7 +3917,7 @@ type Pipe struct {
 
 func (x *Pipe) Reset() {
 	*x = Pipe{}
-	mi := &file_lib_record_record_proto_msgTypes[31]
+	mi := &file_lib_record_record_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3851,7 +3929,7 @@ func (x *Pipe) String() string {
 func (*Pipe) ProtoMessage() {}
 
 func (x *Pipe) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[31]
+	mi := &file_lib_record_record_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3864,7 +3942,7 @@ func (x *Pipe) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pipe.ProtoReflect.Descriptor instead.
 func (*Pipe) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{31}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Pipe) GetPipeId() uint64 {
@@ -3940,7 +4018,7 @@ type FileLock struct {
 
 func (x *FileLock) Reset() {
 	*x = FileLock{}
-	mi := &file_lib_record_record_proto_msgTypes[32]
+	mi := &file_lib_record_record_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3952,7 +4030,7 @@ func (x *FileLock) String() string {
 func (*FileLock) ProtoMessage() {}
 
 func (x *FileLock) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[32]
+	mi := &file_lib_record_record_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3965,7 +4043,7 @@ func (x *FileLock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FileLock.ProtoReflect.Descriptor instead.
 func (*FileLock) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{32}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *FileLock) GetOpenId() uint64 {
@@ -4032,7 +4110,7 @@ type Pages struct {
 
 func (x *Pages) Reset() {
 	*x = Pages{}
-	mi := &file_lib_record_record_proto_msgTypes[33]
+	mi := &file_lib_record_record_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4044,7 +4122,7 @@ func (x *Pages) String() string {
 func (*Pages) ProtoMessage() {}
 
 func (x *Pages) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[33]
+	mi := &file_lib_record_record_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4057,7 +4135,7 @@ func (x *Pages) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pages.ProtoReflect.Descriptor instead.
 func (*Pages) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{33}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Pages) GetMmId() uint64 {
@@ -4098,7 +4176,7 @@ type Index_Kind struct {
 
 func (x *Index_Kind) Reset() {
 	*x = Index_Kind{}
-	mi := &file_lib_record_record_proto_msgTypes[34]
+	mi := &file_lib_record_record_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4110,7 +4188,7 @@ func (x *Index_Kind) String() string {
 func (*Index_Kind) ProtoMessage() {}
 
 func (x *Index_Kind) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[34]
+	mi := &file_lib_record_record_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4154,7 +4232,7 @@ type Index_PageBlock struct {
 
 func (x *Index_PageBlock) Reset() {
 	*x = Index_PageBlock{}
-	mi := &file_lib_record_record_proto_msgTypes[35]
+	mi := &file_lib_record_record_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4166,7 +4244,7 @@ func (x *Index_PageBlock) String() string {
 func (*Index_PageBlock) ProtoMessage() {}
 
 func (x *Index_PageBlock) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[35]
+	mi := &file_lib_record_record_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4227,7 +4305,7 @@ type Vdso_Span struct {
 
 func (x *Vdso_Span) Reset() {
 	*x = Vdso_Span{}
-	mi := &file_lib_record_record_proto_msgTypes[36]
+	mi := &file_lib_record_record_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4239,7 +4317,7 @@ func (x *Vdso_Span) String() string {
 func (*Vdso_Span) ProtoMessage() {}
 
 func (x *Vdso_Span) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[36]
+	mi := &file_lib_record_record_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4252,7 +4330,7 @@ func (x *Vdso_Span) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Vdso_Span.ProtoReflect.Descriptor instead.
 func (*Vdso_Span) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{26, 0}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{27, 0}
 }
 
 func (x *Vdso_Span) GetStart() uint64 {
@@ -4281,7 +4359,7 @@ type Vdso_Area struct {
 
 func (x *Vdso_Area) Reset() {
 	*x = Vdso_Area{}
-	mi := &file_lib_record_record_proto_msgTypes[37]
+	mi := &file_lib_record_record_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4293,7 +4371,7 @@ func (x *Vdso_Area) String() string {
 func (*Vdso_Area) ProtoMessage() {}
 
 func (x *Vdso_Area) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[37]
+	mi := &file_lib_record_record_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4306,7 +4384,7 @@ func (x *Vdso_Area) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Vdso_Area.ProtoReflect.Descriptor instead.
 func (*Vdso_Area) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{26, 1}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{27, 1}
 }
 
 func (x *Vdso_Area) GetName() []byte {
@@ -4351,7 +4429,7 @@ type Vdso_Symbol struct {
 
 func (x *Vdso_Symbol) Reset() {
 	*x = Vdso_Symbol{}
-	mi := &file_lib_record_record_proto_msgTypes[38]
+	mi := &file_lib_record_record_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4363,7 +4441,7 @@ func (x *Vdso_Symbol) String() string {
 func (*Vdso_Symbol) ProtoMessage() {}
 
 func (x *Vdso_Symbol) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[38]
+	mi := &file_lib_record_record_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4376,7 +4454,7 @@ func (x *Vdso_Symbol) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Vdso_Symbol.ProtoReflect.Descriptor instead.
 func (*Vdso_Symbol) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{26, 2}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{27, 2}
 }
 
 func (x *Vdso_Symbol) GetName() []byte {
@@ -4431,7 +4509,7 @@ type OpenFile_Path struct {
 
 func (x *OpenFile_Path) Reset() {
 	*x = OpenFile_Path{}
-	mi := &file_lib_record_record_proto_msgTypes[39]
+	mi := &file_lib_record_record_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4443,7 +4521,7 @@ func (x *OpenFile_Path) String() string {
 func (*OpenFile_Path) ProtoMessage() {}
 
 func (x *OpenFile_Path) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[39]
+	mi := &file_lib_record_record_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4456,7 +4534,7 @@ func (x *OpenFile_Path) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenFile_Path.ProtoReflect.Descriptor instead.
 func (*OpenFile_Path) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{30, 0}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{31, 0}
 }
 
 func (x *OpenFile_Path) GetFileId() uint64 {
@@ -4479,7 +4557,7 @@ type OpenFile_PipeEnd struct {
 
 func (x *OpenFile_PipeEnd) Reset() {
 	*x = OpenFile_PipeEnd{}
-	mi := &file_lib_record_record_proto_msgTypes[40]
+	mi := &file_lib_record_record_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4491,7 +4569,7 @@ func (x *OpenFile_PipeEnd) String() string {
 func (*OpenFile_PipeEnd) ProtoMessage() {}
 
 func (x *OpenFile_PipeEnd) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[40]
+	mi := &file_lib_record_record_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4504,7 +4582,7 @@ func (x *OpenFile_PipeEnd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenFile_PipeEnd.ProtoReflect.Descriptor instead.
 func (*OpenFile_PipeEnd) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{30, 1}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{31, 1}
 }
 
 func (x *OpenFile_PipeEnd) GetPipeId() uint64 {
@@ -4531,7 +4609,7 @@ type OpenFile_EventFd struct {
 
 func (x *OpenFile_EventFd) Reset() {
 	*x = OpenFile_EventFd{}
-	mi := &file_lib_record_record_proto_msgTypes[41]
+	mi := &file_lib_record_record_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4543,7 +4621,7 @@ func (x *OpenFile_EventFd) String() string {
 func (*OpenFile_EventFd) ProtoMessage() {}
 
 func (x *OpenFile_EventFd) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[41]
+	mi := &file_lib_record_record_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4556,7 +4634,7 @@ func (x *OpenFile_EventFd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenFile_EventFd.ProtoReflect.Descriptor instead.
 func (*OpenFile_EventFd) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{30, 2}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{31, 2}
 }
 
 func (x *OpenFile_EventFd) GetCount() uint64 {
@@ -4582,7 +4660,7 @@ type OpenFile_Epoll struct {
 
 func (x *OpenFile_Epoll) Reset() {
 	*x = OpenFile_Epoll{}
-	mi := &file_lib_record_record_proto_msgTypes[42]
+	mi := &file_lib_record_record_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4594,7 +4672,7 @@ func (x *OpenFile_Epoll) String() string {
 func (*OpenFile_Epoll) ProtoMessage() {}
 
 func (x *OpenFile_Epoll) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[42]
+	mi := &file_lib_record_record_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4607,7 +4685,7 @@ func (x *OpenFile_Epoll) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenFile_Epoll.ProtoReflect.Descriptor instead.
 func (*OpenFile_Epoll) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{30, 3}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{31, 3}
 }
 
 func (x *OpenFile_Epoll) GetTargets() []*OpenFile_Epoll_Target {
@@ -4630,7 +4708,7 @@ type OpenFile_TimerFd struct {
 
 func (x *OpenFile_TimerFd) Reset() {
 	*x = OpenFile_TimerFd{}
-	mi := &file_lib_record_record_proto_msgTypes[43]
+	mi := &file_lib_record_record_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4642,7 +4720,7 @@ func (x *OpenFile_TimerFd) String() string {
 func (*OpenFile_TimerFd) ProtoMessage() {}
 
 func (x *OpenFile_TimerFd) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[43]
+	mi := &file_lib_record_record_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4655,7 +4733,7 @@ func (x *OpenFile_TimerFd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenFile_TimerFd.ProtoReflect.Descriptor instead.
 func (*OpenFile_TimerFd) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{30, 4}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{31, 4}
 }
 
 func (x *OpenFile_TimerFd) GetClock() int32 {
@@ -4702,7 +4780,7 @@ type OpenFile_SignalFd struct {
 
 func (x *OpenFile_SignalFd) Reset() {
 	*x = OpenFile_SignalFd{}
-	mi := &file_lib_record_record_proto_msgTypes[44]
+	mi := &file_lib_record_record_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4714,7 +4792,7 @@ func (x *OpenFile_SignalFd) String() string {
 func (*OpenFile_SignalFd) ProtoMessage() {}
 
 func (x *OpenFile_SignalFd) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[44]
+	mi := &file_lib_record_record_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4727,7 +4805,7 @@ func (x *OpenFile_SignalFd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenFile_SignalFd.ProtoReflect.Descriptor instead.
 func (*OpenFile_SignalFd) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{30, 5}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{31, 5}
 }
 
 func (x *OpenFile_SignalFd) GetMask() uint64 {
@@ -4749,7 +4827,7 @@ type OpenFile_External struct {
 
 func (x *OpenFile_External) Reset() {
 	*x = OpenFile_External{}
-	mi := &file_lib_record_record_proto_msgTypes[45]
+	mi := &file_lib_record_record_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4761,7 +4839,7 @@ func (x *OpenFile_External) String() string {
 func (*OpenFile_External) ProtoMessage() {}
 
 func (x *OpenFile_External) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[45]
+	mi := &file_lib_record_record_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4774,7 +4852,7 @@ func (x *OpenFile_External) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenFile_External.ProtoReflect.Descriptor instead.
 func (*OpenFile_External) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{30, 6}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{31, 6}
 }
 
 func (x *OpenFile_External) GetStdio() uint32 {
@@ -4812,7 +4890,7 @@ type OpenFile_Epoll_Target struct {
 
 func (x *OpenFile_Epoll_Target) Reset() {
 	*x = OpenFile_Epoll_Target{}
-	mi := &file_lib_record_record_proto_msgTypes[46]
+	mi := &file_lib_record_record_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4824,7 +4902,7 @@ func (x *OpenFile_Epoll_Target) String() string {
 func (*OpenFile_Epoll_Target) ProtoMessage() {}
 
 func (x *OpenFile_Epoll_Target) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[46]
+	mi := &file_lib_record_record_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4837,7 +4915,7 @@ func (x *OpenFile_Epoll_Target) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenFile_Epoll_Target.ProtoReflect.Descriptor instead.
 func (*OpenFile_Epoll_Target) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{30, 3, 0}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{31, 3, 0}
 }
 
 func (x *OpenFile_Epoll_Target) GetFd() int32 {
@@ -4892,7 +4970,7 @@ type Pages_Run struct {
 
 func (x *Pages_Run) Reset() {
 	*x = Pages_Run{}
-	mi := &file_lib_record_record_proto_msgTypes[47]
+	mi := &file_lib_record_record_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4904,7 +4982,7 @@ func (x *Pages_Run) String() string {
 func (*Pages_Run) ProtoMessage() {}
 
 func (x *Pages_Run) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[47]
+	mi := &file_lib_record_record_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4917,7 +4995,7 @@ func (x *Pages_Run) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pages_Run.ProtoReflect.Descriptor instead.
 func (*Pages_Run) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{33, 0}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{34, 0}
 }
 
 func (x *Pages_Run) GetVaddr() uint64 {
@@ -4938,7 +5016,7 @@ var File_lib_record_record_proto protoreflect.FileDescriptor
 
 const file_lib_record_record_proto_rawDesc = "" +
 	"\n" +
-	"\x17lib/record/record.proto\x12\x04floe\"\xe9\x05\n" +
+	"\x17lib/record/record.proto\x12\x04floe\"\x94\x06\n" +
 	"\x06Record\x12\x1f\n" +
 	"\vpayload_len\x18\x01 \x01(\x04R\n" +
 	"payloadLen\x12%\n" +
@@ -4953,7 +5031,8 @@ const file_lib_record_record_proto_rawDesc = "" +
 	"\x03end\x18\x14 \x01(\v2\t.floe.EndH\x00R\x03end\x12 \n" +
 	"\x04task\x18  \x01(\v2\n" +
 	".floe.TaskH\x00R\x04task\x12&\n" +
-	"\x06thread\x18! \x01(\v2\f.floe.ThreadH\x00R\x06thread\x12\x1a\n" +
+	"\x06thread\x18! \x01(\v2\f.floe.ThreadH\x00R\x06thread\x12)\n" +
+	"\apending\x18\" \x01(\v2\r.floe.PendingH\x00R\apending\x12\x1a\n" +
 	"\x02mm\x180 \x01(\v2\b.floe.MmH\x00R\x02mm\x12\x1d\n" +
 	"\x03vma\x181 \x01(\v2\t.floe.VmaH\x00R\x03vma\x12 \n" +
 	"\x04file\x182 \x01(\v2\n" +
@@ -5127,7 +5206,11 @@ const file_lib_record_record_proto_rawDesc = "" +
 	"\x0etimer_slack_ns\x18\x12 \x01(\x04R\ftimerSlackNs\x12\x1d\n" +
 	"\n" +
 	"in_syscall\x18\x13 \x01(\bR\tinSyscall\x12\x19\n" +
-	"\btsc_mode\x18\x14 \x01(\rR\atscMode\"\xfe\x03\n" +
+	"\btsc_mode\x18\x14 \x01(\rR\atscMode\"V\n" +
+	"\aPending\x12\x10\n" +
+	"\x03pid\x18\x01 \x01(\x11R\x03pid\x12\x10\n" +
+	"\x03tid\x18\x02 \x01(\x11R\x03tid\x12'\n" +
+	"\asignals\x18\x03 \x03(\v2\r.floe.SigInfoR\asignals\"\xfe\x03\n" +
 	"\tRegsAmd64\x12\x10\n" +
 	"\x03r15\x18\x01 \x01(\x04R\x03r15\x12\x10\n" +
 	"\x03r14\x18\x02 \x01(\x04R\x03r14\x12\x10\n" +
@@ -5401,7 +5484,7 @@ func file_lib_record_record_proto_rawDescGZIP() []byte {
 }
 
 var file_lib_record_record_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_lib_record_record_proto_msgTypes = make([]protoimpl.MessageInfo, 48)
+var file_lib_record_record_proto_msgTypes = make([]protoimpl.MessageInfo, 49)
 var file_lib_record_record_proto_goTypes = []any{
 	(Task_State)(0),               // 0: floe.Task.State
 	(Restart_Kind)(0),             // 1: floe.Restart.Kind
@@ -5425,37 +5508,38 @@ var file_lib_record_record_proto_goTypes = []any{
 	(*Itimer)(nil),                // 19: floe.Itimer
 	(*PosixTimer)(nil),            // 20: floe.PosixTimer
 	(*Thread)(nil),                // 21: floe.Thread
-	(*RegsAmd64)(nil),             // 22: floe.RegsAmd64
-	(*AltStack)(nil),              // 23: floe.AltStack
-	(*Rseq)(nil),                  // 24: floe.Rseq
-	(*Restart)(nil),               // 25: floe.Restart
-	(*Creds)(nil),                 // 26: floe.Creds
-	(*Sched)(nil),                 // 27: floe.Sched
-	(*Mm)(nil),                    // 28: floe.Mm
-	(*Vma)(nil),                   // 29: floe.Vma
-	(*File)(nil),                  // 30: floe.File
-	(*Vdso)(nil),                  // 31: floe.Vdso
-	(*VdsoMark)(nil),              // 32: floe.VdsoMark
-	(*Fs)(nil),                    // 33: floe.Fs
-	(*Fd)(nil),                    // 34: floe.Fd
-	(*OpenFile)(nil),              // 35: floe.OpenFile
-	(*Pipe)(nil),                  // 36: floe.Pipe
-	(*FileLock)(nil),              // 37: floe.FileLock
-	(*Pages)(nil),                 // 38: floe.Pages
-	(*Index_Kind)(nil),            // 39: floe.Index.Kind
-	(*Index_PageBlock)(nil),       // 40: floe.Index.PageBlock
-	(*Vdso_Span)(nil),             // 41: floe.Vdso.Span
-	(*Vdso_Area)(nil),             // 42: floe.Vdso.Area
-	(*Vdso_Symbol)(nil),           // 43: floe.Vdso.Symbol
-	(*OpenFile_Path)(nil),         // 44: floe.OpenFile.Path
-	(*OpenFile_PipeEnd)(nil),      // 45: floe.OpenFile.PipeEnd
-	(*OpenFile_EventFd)(nil),      // 46: floe.OpenFile.EventFd
-	(*OpenFile_Epoll)(nil),        // 47: floe.OpenFile.Epoll
-	(*OpenFile_TimerFd)(nil),      // 48: floe.OpenFile.TimerFd
-	(*OpenFile_SignalFd)(nil),     // 49: floe.OpenFile.SignalFd
-	(*OpenFile_External)(nil),     // 50: floe.OpenFile.External
-	(*OpenFile_Epoll_Target)(nil), // 51: floe.OpenFile.Epoll.Target
-	(*Pages_Run)(nil),             // 52: floe.Pages.Run
+	(*Pending)(nil),               // 22: floe.Pending
+	(*RegsAmd64)(nil),             // 23: floe.RegsAmd64
+	(*AltStack)(nil),              // 24: floe.AltStack
+	(*Rseq)(nil),                  // 25: floe.Rseq
+	(*Restart)(nil),               // 26: floe.Restart
+	(*Creds)(nil),                 // 27: floe.Creds
+	(*Sched)(nil),                 // 28: floe.Sched
+	(*Mm)(nil),                    // 29: floe.Mm
+	(*Vma)(nil),                   // 30: floe.Vma
+	(*File)(nil),                  // 31: floe.File
+	(*Vdso)(nil),                  // 32: floe.Vdso
+	(*VdsoMark)(nil),              // 33: floe.VdsoMark
+	(*Fs)(nil),                    // 34: floe.Fs
+	(*Fd)(nil),                    // 35: floe.Fd
+	(*OpenFile)(nil),              // 36: floe.OpenFile
+	(*Pipe)(nil),                  // 37: floe.Pipe
+	(*FileLock)(nil),              // 38: floe.FileLock
+	(*Pages)(nil),                 // 39: floe.Pages
+	(*Index_Kind)(nil),            // 40: floe.Index.Kind
+	(*Index_PageBlock)(nil),       // 41: floe.Index.PageBlock
+	(*Vdso_Span)(nil),             // 42: floe.Vdso.Span
+	(*Vdso_Area)(nil),             // 43: floe.Vdso.Area
+	(*Vdso_Symbol)(nil),           // 44: floe.Vdso.Symbol
+	(*OpenFile_Path)(nil),         // 45: floe.OpenFile.Path
+	(*OpenFile_PipeEnd)(nil),      // 46: floe.OpenFile.PipeEnd
+	(*OpenFile_EventFd)(nil),      // 47: floe.OpenFile.EventFd
+	(*OpenFile_Epoll)(nil),        // 48: floe.OpenFile.Epoll
+	(*OpenFile_TimerFd)(nil),      // 49: floe.OpenFile.TimerFd
+	(*OpenFile_SignalFd)(nil),     // 50: floe.OpenFile.SignalFd
+	(*OpenFile_External)(nil),     // 51: floe.OpenFile.External
+	(*OpenFile_Epoll_Target)(nil), // 52: floe.OpenFile.Epoll.Target
+	(*Pages_Run)(nil),             // 53: floe.Pages.Run
 }
 var file_lib_record_record_proto_depIdxs = []int32{
 	6,  // 0: floe.Record.header:type_name -> floe.Header
@@ -5465,59 +5549,61 @@ var file_lib_record_record_proto_depIdxs = []int32{
 	14, // 4: floe.Record.end:type_name -> floe.End
 	15, // 5: floe.Record.task:type_name -> floe.Task
 	21, // 6: floe.Record.thread:type_name -> floe.Thread
-	28, // 7: floe.Record.mm:type_name -> floe.Mm
-	29, // 8: floe.Record.vma:type_name -> floe.Vma
-	30, // 9: floe.Record.file:type_name -> floe.File
-	31, // 10: floe.Record.vdso:type_name -> floe.Vdso
-	33, // 11: floe.Record.fs:type_name -> floe.Fs
-	34, // 12: floe.Record.fd:type_name -> floe.Fd
-	35, // 13: floe.Record.open_file:type_name -> floe.OpenFile
-	36, // 14: floe.Record.pipe:type_name -> floe.Pipe
-	37, // 15: floe.Record.file_lock:type_name -> floe.FileLock
-	38, // 16: floe.Record.pages:type_name -> floe.Pages
-	7,  // 17: floe.Header.clocks:type_name -> floe.Clocks
-	8,  // 18: floe.Header.cpu:type_name -> floe.Cpu
-	10, // 19: floe.Header.lease:type_name -> floe.Lease
-	9,  // 20: floe.Cpu.xsave:type_name -> floe.XsaveComponent
-	39, // 21: floe.Index.kinds:type_name -> floe.Index.Kind
-	40, // 22: floe.Index.blocks:type_name -> floe.Index.PageBlock
-	0,  // 23: floe.Task.state:type_name -> floe.Task.State
-	16, // 24: floe.Task.limits:type_name -> floe.Limit
-	17, // 25: floe.Task.actions:type_name -> floe.SigAction
-	18, // 26: floe.Task.pending:type_name -> floe.SigInfo
-	19, // 27: floe.Task.itimers:type_name -> floe.Itimer
-	20, // 28: floe.Task.posix_timers:type_name -> floe.PosixTimer
-	22, // 29: floe.Thread.regs:type_name -> floe.RegsAmd64
-	18, // 30: floe.Thread.pending:type_name -> floe.SigInfo
-	23, // 31: floe.Thread.altstack:type_name -> floe.AltStack
-	24, // 32: floe.Thread.rseq:type_name -> floe.Rseq
-	25, // 33: floe.Thread.restart:type_name -> floe.Restart
-	26, // 34: floe.Thread.creds:type_name -> floe.Creds
-	27, // 35: floe.Thread.sched:type_name -> floe.Sched
-	1,  // 36: floe.Restart.kind:type_name -> floe.Restart.Kind
-	2,  // 37: floe.Vma.kind:type_name -> floe.Vma.Kind
-	42, // 38: floe.Vdso.areas:type_name -> floe.Vdso.Area
-	43, // 39: floe.Vdso.symbols:type_name -> floe.Vdso.Symbol
-	41, // 40: floe.Vdso.floe:type_name -> floe.Vdso.Span
-	41, // 41: floe.Vdso.droppable:type_name -> floe.Vdso.Span
-	31, // 42: floe.VdsoMark.image:type_name -> floe.Vdso
-	42, // 43: floe.VdsoMark.runtime:type_name -> floe.Vdso.Area
-	44, // 44: floe.OpenFile.path:type_name -> floe.OpenFile.Path
-	45, // 45: floe.OpenFile.pipe:type_name -> floe.OpenFile.PipeEnd
-	46, // 46: floe.OpenFile.eventfd:type_name -> floe.OpenFile.EventFd
-	47, // 47: floe.OpenFile.epoll:type_name -> floe.OpenFile.Epoll
-	48, // 48: floe.OpenFile.timerfd:type_name -> floe.OpenFile.TimerFd
-	49, // 49: floe.OpenFile.signalfd:type_name -> floe.OpenFile.SignalFd
-	50, // 50: floe.OpenFile.external:type_name -> floe.OpenFile.External
-	3,  // 51: floe.FileLock.kind:type_name -> floe.FileLock.Kind
-	52, // 52: floe.Pages.runs:type_name -> floe.Pages.Run
-	4,  // 53: floe.Pages.encoding:type_name -> floe.Pages.Encoding
-	51, // 54: floe.OpenFile.Epoll.targets:type_name -> floe.OpenFile.Epoll.Target
-	55, // [55:55] is the sub-list for method output_type
-	55, // [55:55] is the sub-list for method input_type
-	55, // [55:55] is the sub-list for extension type_name
-	55, // [55:55] is the sub-list for extension extendee
-	0,  // [0:55] is the sub-list for field type_name
+	22, // 7: floe.Record.pending:type_name -> floe.Pending
+	29, // 8: floe.Record.mm:type_name -> floe.Mm
+	30, // 9: floe.Record.vma:type_name -> floe.Vma
+	31, // 10: floe.Record.file:type_name -> floe.File
+	32, // 11: floe.Record.vdso:type_name -> floe.Vdso
+	34, // 12: floe.Record.fs:type_name -> floe.Fs
+	35, // 13: floe.Record.fd:type_name -> floe.Fd
+	36, // 14: floe.Record.open_file:type_name -> floe.OpenFile
+	37, // 15: floe.Record.pipe:type_name -> floe.Pipe
+	38, // 16: floe.Record.file_lock:type_name -> floe.FileLock
+	39, // 17: floe.Record.pages:type_name -> floe.Pages
+	7,  // 18: floe.Header.clocks:type_name -> floe.Clocks
+	8,  // 19: floe.Header.cpu:type_name -> floe.Cpu
+	10, // 20: floe.Header.lease:type_name -> floe.Lease
+	9,  // 21: floe.Cpu.xsave:type_name -> floe.XsaveComponent
+	40, // 22: floe.Index.kinds:type_name -> floe.Index.Kind
+	41, // 23: floe.Index.blocks:type_name -> floe.Index.PageBlock
+	0,  // 24: floe.Task.state:type_name -> floe.Task.State
+	16, // 25: floe.Task.limits:type_name -> floe.Limit
+	17, // 26: floe.Task.actions:type_name -> floe.SigAction
+	18, // 27: floe.Task.pending:type_name -> floe.SigInfo
+	19, // 28: floe.Task.itimers:type_name -> floe.Itimer
+	20, // 29: floe.Task.posix_timers:type_name -> floe.PosixTimer
+	23, // 30: floe.Thread.regs:type_name -> floe.RegsAmd64
+	18, // 31: floe.Thread.pending:type_name -> floe.SigInfo
+	24, // 32: floe.Thread.altstack:type_name -> floe.AltStack
+	25, // 33: floe.Thread.rseq:type_name -> floe.Rseq
+	26, // 34: floe.Thread.restart:type_name -> floe.Restart
+	27, // 35: floe.Thread.creds:type_name -> floe.Creds
+	28, // 36: floe.Thread.sched:type_name -> floe.Sched
+	18, // 37: floe.Pending.signals:type_name -> floe.SigInfo
+	1,  // 38: floe.Restart.kind:type_name -> floe.Restart.Kind
+	2,  // 39: floe.Vma.kind:type_name -> floe.Vma.Kind
+	43, // 40: floe.Vdso.areas:type_name -> floe.Vdso.Area
+	44, // 41: floe.Vdso.symbols:type_name -> floe.Vdso.Symbol
+	42, // 42: floe.Vdso.floe:type_name -> floe.Vdso.Span
+	42, // 43: floe.Vdso.droppable:type_name -> floe.Vdso.Span
+	32, // 44: floe.VdsoMark.image:type_name -> floe.Vdso
+	43, // 45: floe.VdsoMark.runtime:type_name -> floe.Vdso.Area
+	45, // 46: floe.OpenFile.path:type_name -> floe.OpenFile.Path
+	46, // 47: floe.OpenFile.pipe:type_name -> floe.OpenFile.PipeEnd
+	47, // 48: floe.OpenFile.eventfd:type_name -> floe.OpenFile.EventFd
+	48, // 49: floe.OpenFile.epoll:type_name -> floe.OpenFile.Epoll
+	49, // 50: floe.OpenFile.timerfd:type_name -> floe.OpenFile.TimerFd
+	50, // 51: floe.OpenFile.signalfd:type_name -> floe.OpenFile.SignalFd
+	51, // 52: floe.OpenFile.external:type_name -> floe.OpenFile.External
+	3,  // 53: floe.FileLock.kind:type_name -> floe.FileLock.Kind
+	53, // 54: floe.Pages.runs:type_name -> floe.Pages.Run
+	4,  // 55: floe.Pages.encoding:type_name -> floe.Pages.Encoding
+	52, // 56: floe.OpenFile.Epoll.targets:type_name -> floe.OpenFile.Epoll.Target
+	57, // [57:57] is the sub-list for method output_type
+	57, // [57:57] is the sub-list for method input_type
+	57, // [57:57] is the sub-list for extension type_name
+	57, // [57:57] is the sub-list for extension extendee
+	0,  // [0:57] is the sub-list for field type_name
 }
 
 func init() { file_lib_record_record_proto_init() }
@@ -5533,6 +5619,7 @@ func file_lib_record_record_proto_init() {
 		(*Record_End)(nil),
 		(*Record_Task)(nil),
 		(*Record_Thread)(nil),
+		(*Record_Pending)(nil),
 		(*Record_Mm)(nil),
 		(*Record_Vma)(nil),
 		(*Record_File)(nil),
@@ -5544,7 +5631,7 @@ func file_lib_record_record_proto_init() {
 		(*Record_FileLock)(nil),
 		(*Record_Pages)(nil),
 	}
-	file_lib_record_record_proto_msgTypes[30].OneofWrappers = []any{
+	file_lib_record_record_proto_msgTypes[31].OneofWrappers = []any{
 		(*OpenFile_Path_)(nil),
 		(*OpenFile_Pipe)(nil),
 		(*OpenFile_Eventfd)(nil),
@@ -5559,7 +5646,7 @@ func file_lib_record_record_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lib_record_record_proto_rawDesc), len(file_lib_record_record_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   48,
+			NumMessages:   49,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
