@@ -24,15 +24,44 @@ type collector struct {
 	emit                   func(*record.Record) error
 	time                   uint64 // time namespace of the root
 	rseqOffset             uint64 // where the thread before had it, from its thread pointer
+	places                 *places
 }
+
+// kinds are the kinds of what tasks may share.
+func (c *collector) kinds() []*numbering { return []*numbering{&c.mm, &c.files, &c.fs, &c.sighand} }
 
 // Collect gives a record of every task and thread of the tree to emit.
 func (t *Tree) Collect(p *tracer.Ptrace, emit func(*record.Record) error) error {
 	c := &collector{p: p, emit: emit, mm: numbering{kind: kcmpVM}, files: numbering{kind: kcmpFiles},
-		fs: numbering{kind: kcmpFS}, sighand: numbering{kind: kcmpSighand}}
+		fs: numbering{kind: kcmpFS}, sighand: numbering{kind: kcmpSighand}, places: t.places()}
+	if err := c.number(t); err != nil {
+		return err
+	}
+	shared := make(chan error, 1)
+	go func() { shared <- c.sharedOutside(t) }() // meanwhile
+	err := c.processes(t)
+	return errors.Join(<-shared, err)
+}
+
+func (c *collector) processes(t *Tree) error {
 	for _, proc := range t.Procs {
 		if err := c.process(t, proc); err != nil {
 			return fmt.Errorf("task %d (%s): %w", proc.PID, proc.Stat.Comm, err)
+		}
+	}
+	return nil
+}
+
+// number finds what the processes share.
+func (c *collector) number(t *Tree) (err error) {
+	for _, proc := range t.Procs {
+		for i, n := range c.kinds() {
+			if proc.Zombie {
+				continue
+			}
+			if proc.objects[i], err = n.id(proc.PID); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -43,6 +72,13 @@ func (c *collector) process(t *Tree, proc *Process) error {
 	task := &record.Task{
 		Pid: int32(proc.PID), Ppid: int32(s.PPID), Pgid: int32(s.PGRP), Sid: int32(s.Session), StartTime: s.StartTime,
 		ExitSignal: uint32(s.ExitSignal), TtyNr: uint32(s.TTY), TtyPgrp: int32(s.TTYPGRP), HasTty: s.TTY != 0, Comm: s.Comm,
+	}
+	var err error
+	if task.SessionGone, err = c.places.sessionGone(s.Session); err != nil {
+		return err
+	}
+	if task.GroupGone, err = c.places.groupGone(s.PGRP); err != nil {
+		return err
 	}
 	if proc.Zombie {
 		task.State, task.ExitCode = record.Task_ZOMBIE, uint32(s.ExitCode)
@@ -77,16 +113,7 @@ func (c *collector) outside(proc *Process, status *procfs.Status, task *record.T
 	} else if ns != c.time {
 		return fmt.Errorf("it is in another time namespace than the root of its tree; such a tree can't be saved yet")
 	}
-	for _, n := range []struct {
-		from *numbering
-		to   *uint64
-	}{{&c.mm, &task.MmId}, {&c.files, &task.FilesId}, {&c.fs, &task.FsId}, {&c.sighand, &task.SighandId}} {
-		id, err := n.from.id(proc.PID)
-		if err != nil {
-			return err
-		}
-		*n.to = id
-	}
+	task.MmId, task.FilesId, task.FsId, task.SighandId = proc.objects[0], proc.objects[1], proc.objects[2], proc.objects[3]
 	limits, err := procfs.ReadLimits(proc.PID)
 	if err != nil {
 		return err

@@ -2,7 +2,6 @@ package freezer
 
 import (
 	"fmt"
-	"sort"
 
 	"golang.org/x/sys/unix"
 )
@@ -13,6 +12,12 @@ const (
 	kcmpFiles   = 2
 	kcmpFS      = 3
 	kcmpSighand = 4
+)
+
+// What kcmp returns.
+const (
+	same = 0
+	less = 1
 )
 
 // kcmp compares kernel objects of two tasks: 0 the same, 1 less, 2 greater.
@@ -33,25 +38,34 @@ type numbering struct {
 	next  uint64
 }
 
+// find looks for pid's object: i is where it is or would be, with the task that
+// was the first to have it, or 0.
+func (n *numbering) find(pid int) (i, with int, err error) {
+	for end := len(n.tasks); i < end; {
+		mid := int(uint(i+end) >> 1)
+		c, err := kcmp(pid, n.tasks[mid], n.kind)
+		switch {
+		case err != nil:
+			return 0, 0, err
+		case c == same:
+			return mid, n.tasks[mid], nil
+		case c == less:
+			end = mid
+		default:
+			i = mid + 1
+		}
+	}
+	return i, 0, nil
+}
+
 // id is the number of pid's object; numbers begin with 1.
 func (n *numbering) id(pid int) (uint64, error) {
-	var failed error
-	same := -1
-	i := sort.Search(len(n.tasks), func(i int) bool {
-		c, err := kcmp(pid, n.tasks[i], n.kind)
-		if err != nil {
-			failed = err
-		}
-		if c == 0 {
-			same = i
-		}
-		return c == 0 || c == 1
-	})
+	i, with, err := n.find(pid)
 	switch {
-	case failed != nil:
-		return 0, failed
-	case same >= 0:
-		return n.ids[same], nil
+	case err != nil:
+		return 0, err
+	case with != 0:
+		return n.ids[i], nil
 	}
 	n.next++
 	n.tasks = append(n.tasks, 0)

@@ -30,7 +30,8 @@ type Process struct {
 	Stat    *procfs.Stat // as it is frozen
 	Parent  *Process     // nil for the root
 
-	vdso []vdso.Span // code, its kernel's and a proxy's, once it has been looked up
+	objects [len(kindNames)]uint64 // the numbers of what it may share
+	vdso    []vdso.Span            // code, its kernel's and a proxy's, once it has been looked up
 }
 
 // Thread is one thread of a process.

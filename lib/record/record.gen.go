@@ -1432,10 +1432,14 @@ type Task struct {
 	Umask          uint32
 	HasTty         bool
 	Brk            uint64 // the program break; its Mm takes it over
-	unknown        []byte // fields that this version does not know, as they came
+	// Nobody outside of the tree is in its session, or process group, whose leader
+	// has ended: they are the tree's own, and no caller's.
+	SessionGone bool
+	GroupGone   bool
+	unknown     []byte // fields that this version does not know, as they came
 }
 
-const sizeTask = 304 // bytes
+const sizeTask = 312 // bytes
 
 func (x *Task) GetPid() int32 {
 	if x == nil {
@@ -1647,6 +1651,20 @@ func (x *Task) GetBrk() uint64 {
 	return x.Brk
 }
 
+func (x *Task) GetSessionGone() bool {
+	if x == nil {
+		return false
+	}
+	return x.SessionGone
+}
+
+func (x *Task) GetGroupGone() bool {
+	if x == nil {
+		return false
+	}
+	return x.GroupGone
+}
+
 func (x *Task) encode(e *encoder) {
 	if x == nil {
 		return
@@ -1697,6 +1715,8 @@ func (x *Task) encode(e *encoder) {
 	e.uint32(224, x.Umask)
 	e.bool(232, x.HasTty)
 	e.uint64(240, x.Brk)
+	e.bool(248, x.SessionGone)
+	e.bool(256, x.GroupGone)
 	e.b = append(e.b, x.unknown...)
 }
 
@@ -1780,6 +1800,10 @@ func (x *Task) decode(d *decoder, tag uint64) bool {
 		x.HasTty = d.bool()
 	case 240:
 		x.Brk = d.uint64()
+	case 248:
+		x.SessionGone = d.bool()
+	case 256:
+		x.GroupGone = d.bool()
 	default:
 		return false
 	}

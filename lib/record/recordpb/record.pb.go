@@ -1375,8 +1375,12 @@ type Task struct {
 	Umask          uint32        `protobuf:"varint,28,opt,name=umask,proto3" json:"umask,omitempty"`
 	HasTty         bool          `protobuf:"varint,29,opt,name=has_tty,json=hasTty,proto3" json:"has_tty,omitempty"`
 	Brk            uint64        `protobuf:"varint,30,opt,name=brk,proto3" json:"brk,omitempty"` // the program break; its Mm takes it over
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Nobody outside of the tree is in its session, or process group, whose leader
+	// has ended: they are the tree's own, and no caller's.
+	SessionGone   bool `protobuf:"varint,31,opt,name=session_gone,json=sessionGone,proto3" json:"session_gone,omitempty"`
+	GroupGone     bool `protobuf:"varint,32,opt,name=group_gone,json=groupGone,proto3" json:"group_gone,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Task) Reset() {
@@ -1617,6 +1621,20 @@ func (x *Task) GetBrk() uint64 {
 		return x.Brk
 	}
 	return 0
+}
+
+func (x *Task) GetSessionGone() bool {
+	if x != nil {
+		return x.SessionGone
+	}
+	return false
+}
+
+func (x *Task) GetGroupGone() bool {
+	if x != nil {
+		return x.GroupGone
+	}
+	return false
 }
 
 type Limit struct {
@@ -5113,7 +5131,7 @@ const file_lib_record_record_proto_rawDesc = "" +
 	"\arecords\x18\x01 \x01(\x04R\arecords\x12\x14\n" +
 	"\x05bytes\x18\x02 \x01(\x04R\x05bytes\x12!\n" +
 	"\findex_offset\x18\x03 \x01(\x04R\vindexOffset\x12\x16\n" +
-	"\x06crc32c\x18\x04 \x01(\aR\x06crc32c\"\xae\a\n" +
+	"\x06crc32c\x18\x04 \x01(\aR\x06crc32c\"\xf0\a\n" +
 	"\x04Task\x12\x10\n" +
 	"\x03pid\x18\x01 \x01(\x11R\x03pid\x12\x12\n" +
 	"\x04ppid\x18\x02 \x01(\x11R\x04ppid\x12\x12\n" +
@@ -5149,7 +5167,10 @@ const file_lib_record_record_proto_rawDesc = "" +
 	"\x04comm\x18\x1b \x01(\fB\x02\b\x00R\x04comm\x12\x14\n" +
 	"\x05umask\x18\x1c \x01(\rR\x05umask\x12\x17\n" +
 	"\ahas_tty\x18\x1d \x01(\bR\x06hasTty\x12\x10\n" +
-	"\x03brk\x18\x1e \x01(\x04R\x03brk\"-\n" +
+	"\x03brk\x18\x1e \x01(\x04R\x03brk\x12!\n" +
+	"\fsession_gone\x18\x1f \x01(\bR\vsessionGone\x12\x1d\n" +
+	"\n" +
+	"group_gone\x18  \x01(\bR\tgroupGone\"-\n" +
 	"\x05State\x12\v\n" +
 	"\aRUNNING\x10\x00\x12\v\n" +
 	"\aSTOPPED\x10\x01\x12\n" +
