@@ -51,6 +51,10 @@
 // restored on another boot it gets a time namespace. On the same boot the
 // clocks have gone on anyway. --clocks host gives the tree this boot's clocks.
 //
+// Every process comes back in its session and process group, also when their
+// leaders have ended. Those that led out of the tree at the checkpoint, because
+// somebody else was in them, are restore's own.
+//
 // Process ids must be free. A pid that is taken is named, with its holder; a
 // pid namespace of its own gives a tree any ids:
 //

@@ -3,13 +3,14 @@ package inject
 import (
 	"fmt"
 
+	"golang.org/x/sys/unix"
+
 	"floe/lib/stub"
 	"floe/lib/tracer"
 )
 
-// RunToEnd runs calls the last of which ends the puppet, by exit or by a
-// signal that it sends itself, and collects the tracer's share of its end. The
-// zombie stays for its parent.
+// RunToEnd runs calls the last of which ends the puppet, and collects the
+// tracer's share of its end. The zombie stays for its parent.
 func (a *Arena) RunToEnd(p *tracer.Ptrace, tid tracer.TID, calls []stub.Call) error {
 	t, err := stub.Encode(calls, nil, a.table(), a.tableRoom)
 	if err != nil {
@@ -43,4 +44,22 @@ func (a *Arena) RunToEnd(p *tracer.Ptrace, tid tracer.TID, calls []stub.Call) er
 		}
 	}
 	return fmt.Errorf("task %d: it did not end", tid)
+}
+
+// EndBy ends a puppet by a signal whose action is the default one, and collects
+// the tracer's share of its end. The puppet has just run calls: it stands in a
+// stop of a signal, which can become another one.
+func EndBy(p *tracer.Ptrace, tid tracer.TID, sig unix.Signal) (tracer.Stop, error) {
+	// Of what it got meanwhile, nothing may come first.
+	if err := p.SetSigMask(tid, ^uint64(1<<(sig-1))); err != nil {
+		return tracer.Stop{}, err
+	}
+	if err := p.Cont(tid, sig); err != nil {
+		return tracer.Stop{}, err
+	}
+	s, err := p.Wait(tid)
+	if err == nil && !s.Gone() {
+		err = fmt.Errorf("task %d: %s where signal %d should have ended it", tid, s, sig)
+	}
+	return s, err
 }

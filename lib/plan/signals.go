@@ -12,8 +12,7 @@ import (
 
 const sigSetSize = 8
 
-// siDrain bounds how many signals a puppet may have got while its tree was
-// made: one for each child that ended, and standard signals queue once.
+// siDrain bounds how many signals a puppet may have got from elsewhere.
 const siDrain = 4
 
 // Drain takes from a puppet's queues what came while its tree was made.

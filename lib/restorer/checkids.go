@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"os"
 	"strconv"
 	"strings"
@@ -34,21 +35,54 @@ func (r *Restorer) checkIDs(ctx context.Context, report reasons) error {
 		}
 		return report(why)
 	}
-	for _, t := range r.im.Tasks {
-		for _, tid := range append([]int32{t.Pid}, t.Tids...) {
-			if err := check(tid); err != nil {
-				return err
-			}
-		}
-	}
-	for _, s := range r.steps { // leaders that the image has no task for, too
-		if s.Kind == plan.Fork {
-			if err := check(s.Child.Pid); err != nil {
-				return err
-			}
+	for id := range r.neededIDs() {
+		if err := check(id); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// neededIDs are the ids that tasks of the tree and their threads must get, and
+// leaders that the image has no task for. Some come twice.
+func (r *Restorer) neededIDs() iter.Seq[int32] {
+	return func(yield func(int32) bool) {
+		for _, t := range r.im.Tasks {
+			for _, tid := range append([]int32{t.Pid}, t.Tids...) {
+				if !yield(tid) {
+					return
+				}
+			}
+		}
+		for _, s := range r.steps {
+			if s.Kind == plan.Fork && s.Child > 0 && !yield(s.Child) {
+				return
+			}
+		}
+	}
+}
+
+// spareID is an id for a helper: free, needed by nobody of the tree, and another
+// one each time. It is one from the end, where the kernel comes last.
+func (r *Restorer) spareID() (int32, error) {
+	ids, err := newIDs(context.Background())
+	if err != nil {
+		return 0, err
+	}
+	defer ids.close()
+	if r.needed == nil {
+		r.spare, r.needed = ids.max, map[int32]bool{}
+		for id := range r.neededIDs() {
+			r.needed[id] = true
+		}
+	}
+	const reserved = 300 // RESERVED_PIDS: the kernel's own come before
+	for r.spare--; r.spare > reserved; r.spare-- {
+		if !r.needed[r.spare] && ids.free(r.spare) {
+			return r.spare, nil
+		}
+	}
+	return 0, fmt.Errorf("no process id is left for a helper; %s", strings.TrimPrefix(elsewhere, "; end it, or "))
 }
 
 // ids looks for the holders of ids.

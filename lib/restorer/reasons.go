@@ -52,10 +52,8 @@ func (r *Restorer) check(ctx context.Context, report reasons) error {
 	if r.own, err = readSelf(); err != nil {
 		return err
 	}
-	if r.shares, err = plan.NewSharing(r.im.Tasks); err != nil {
-		return err
-	}
-	if r.steps, err = plan.Tree(r.im.Tasks); err != nil {
+	r.shares = plan.NewSharing(r.im.Tasks)
+	if r.steps, err = plan.TreeFor(r.im.Tasks, r.own.caller); err != nil {
 		return err
 	}
 	for _, check := range []func(reasons) error{

@@ -49,9 +49,12 @@ type Restorer struct {
 	guards    *pages.Guards
 	root      *Root
 	focus     focus
-	made      bool           // all processes are there
-	committed bool           // the point of no return is passed
-	clocks    clocks.Offsets // that the tree gets
+	helpers   map[int32]tracer.TID // those without an id of the image, by their number in the plan
+	spare     int32                // the id that a helper got last
+	needed    map[int32]bool       // ids that no helper may have; nil: not yet known
+	made      bool                 // all processes are there
+	committed bool                 // the point of no return is passed
+	clocks    clocks.Offsets       // that the tree gets
 	kernel    kernelVDSO
 	vdsos     map[uint64]*imageVDSO // by mm_id
 	cpu       *record.Cpu
@@ -63,7 +66,7 @@ type Restorer struct {
 // says that there is no tree, and nothing left of it: what goes wrong after the
 // point of no return is a warning. The end of ctx counts up to there.
 func Restore(ctx context.Context, im *image.Image, opt Options, load LoadPages) (*Root, error) {
-	r := &Restorer{im: im, opt: opt, mms: map[uint64]*plan.AddressSpace{}, focus: focus{pidfd: -1}, finals: map[int32]*inject.Final{}}
+	r := &Restorer{im: im, opt: opt, mms: map[uint64]*plan.AddressSpace{}, focus: focus{pidfd: -1}, finals: map[int32]*inject.Final{}, helpers: map[int32]tracer.TID{}}
 	defer context.AfterFunc(ctx, r.focus.end)()
 	err := r.restore(ctx, load)
 	if !r.committed && ctx.Err() != nil {

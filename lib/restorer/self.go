@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"floe/lib/plan"
 	"floe/lib/procfs"
 	"floe/lib/record"
 )
@@ -19,7 +20,8 @@ type self struct {
 	bounding  uint64 // capabilities
 	permitted uint64
 	effective uint64
-	canRaise  bool   // CAP_SYS_RESOURCE
+	canRaise  bool // CAP_SYS_RESOURCE
+	caller    plan.Caller
 	memory    uint64 // bytes that this machine has, swap included
 
 	droppable bool // the kernel has MAP_DROPPABLE
@@ -27,7 +29,10 @@ type self struct {
 }
 
 func readSelf() (self, error) {
-	var s self
+	s := self{caller: plan.Caller{Group: int32(unix.Getpgrp())}}
+	if sid, err := unix.Getsid(0); err == nil {
+		s.caller.Session = int32(sid)
+	}
 	for r := range 16 {
 		var l unix.Rlimit
 		if err := unix.Prlimit(0, r, nil, &l); err != nil {

@@ -1,6 +1,7 @@
 package restorer
 
 import (
+	"errors"
 	"fmt"
 
 	"golang.org/x/sys/unix"
@@ -55,97 +56,111 @@ func (r *Restorer) makeTree(p *tracer.Ptrace) error {
 	if err := r.setClocks(p); err != nil {
 		return err
 	}
+	if _, err := r.arena.Run(p, r.seed.TID, plan.Defaults()); err != nil {
+		return err
+	}
 	for _, s := range r.steps {
 		if err := r.step(p, s); err != nil {
 			return err
 		}
 	}
+	r.seed.Kill(p)
 	r.made = true
 	return nil
 }
 
 func (r *Restorer) step(p *tracer.Ptrace, s plan.Step) error {
-	tid := tracer.TID(s.Task)
-	if s.Task == 0 {
-		tid = r.seed.TID
-	}
+	tid := r.tid(s.Task)
 	if err := r.focus.on(int32(tid)); err != nil {
 		return err
 	}
+	var call stub.Call
 	switch s.Kind {
 	case plan.Fork:
-		c := inject.CloneArgs{TID: tracer.TID(s.Child.Pid), Flags: s.Flags, ExitSignal: uint64(s.Child.ExitSignal)}
-		if s.Task == 0 {
-			// A sibling of the first puppet: a child of this process, with the
-			// same exit signal, SIGCHLD.
-			c.Flags, c.ExitSignal = unix.CLONE_PARENT, 0
-		}
-		if err := r.arena.Clone(p, tid, c); err != nil {
-			return err
-		}
-		if s.Task == 0 {
-			r.seed.Kill(p)
-			return r.rooted(s.Child.Pid)
-		}
-		return nil
+		return r.fork(p, s)
 	case plan.Bury:
-		return r.bury(p, tid, s.Child)
+		return r.bury(p, s)
 	case plan.Setsid:
-		_, err := r.arena.Run(p, tid, []stub.Call{{What: "setsid", Nr: unix.SYS_SETSID}})
-		return err
+		call = stub.Call{What: "setsid", Nr: unix.SYS_SETSID}
 	case plan.Setpgid:
-		_, err := r.arena.Run(p, tid, []stub.Call{{What: fmt.Sprintf("setpgid to %d", s.Pgid), Nr: unix.SYS_SETPGID,
-			Args: []stub.Arg{stub.I(0), stub.I(s.Pgid)}}})
-		return err
+		pgid := s.Pgid
+		if pgid == plan.OuterGroup {
+			if pgid = r.own.caller.Group; pgid == 0 {
+				return fmt.Errorf("task %d belongs to restore's own process group, which has no number in this pid namespace; start restore with setsid", s.Task)
+			}
+		}
+		call = stub.Call{What: fmt.Sprintf("setpgid to %d", pgid), Nr: unix.SYS_SETPGID, Args: []stub.Arg{stub.I(0), stub.I(pgid)}}
+	case plan.Leave:
+		call = stub.Call{What: "unshare", Nr: unix.SYS_UNSHARE, Args: []stub.Arg{stub.I(s.Flags)}}
+	case plan.Adopt:
+		on := 0
+		if s.On {
+			on = 1
+		}
+		call = stub.Call{What: "child subreaper", Nr: unix.SYS_PRCTL, Args: []stub.Arg{stub.I(unix.PR_SET_CHILD_SUBREAPER), stub.I(on)}}
+	default:
+		return fmt.Errorf("task %d: unknown step %d", s.Task, s.Kind)
 	}
-	return fmt.Errorf("task %d: unknown step %d", s.Task, s.Kind)
-}
-
-// bury ends a child that was made only to lead a process group, and has its
-// parent wait for it.
-func (r *Restorer) bury(p *tracer.Ptrace, parent tracer.TID, t *record.Task) error {
-	if err := r.arena.RunToEnd(p, tracer.TID(t.Pid), []stub.Call{{What: "exit", Nr: unix.SYS_EXIT_GROUP}}); err != nil {
-		return err
-	}
-	_, err := r.arena.Run(p, parent, []stub.Call{{What: fmt.Sprintf("wait for %d", t.Pid), Nr: unix.SYS_WAIT4,
-		Args: []stub.Arg{stub.I(t.Pid), stub.I(0), stub.I(unix.WALL), stub.I(0)}}})
+	_, err := r.arena.Run(p, tid, []stub.Call{call})
 	return err
 }
 
-// makeZombies ends the tasks that were dead already, as they ended.
-func (r *Restorer) makeZombies(p *tracer.Ptrace) error {
-	for _, t := range r.im.Tasks {
-		if t.State != record.Task_ZOMBIE {
-			continue
-		}
-		err := r.focus.on(t.Pid)
-		if err == nil {
-			err = r.makeZombie(p, t)
-		}
-		if err != nil {
-			return taskErr(t, err)
-		}
+// tid is the id of a task of a step.
+func (r *Restorer) tid(task int32) tracer.TID {
+	switch {
+	case task == 0:
+		return r.seed.TID // whose siblings are children of this process
+	case task < 0:
+		return r.helpers[task]
+	}
+	return tracer.TID(task)
+}
+
+func (r *Restorer) fork(p *tracer.Ptrace, s plan.Step) error {
+	from := r.tid(s.Task)
+	c := inject.CloneArgs{TID: tracer.TID(s.Child), Flags: s.Flags, ExitSignal: uint64(s.ExitSignal)}
+	if s.Child < 0 {
+		return r.forkAny(p, from, s.Child, c)
+	}
+	if err := r.arena.Clone(p, from, c); err != nil {
+		return err
+	}
+	if s.Child == r.im.Tasks[0].Pid {
+		return r.rooted(s.Child)
 	}
 	return nil
 }
 
-func (r *Restorer) makeZombie(p *tracer.Ptrace, t *record.Task) error {
-	ws := unix.WaitStatus(t.ExitCode)
-	tid := tracer.TID(t.Pid)
-	calls := []stub.Call{{What: "name", Nr: unix.SYS_PRCTL, Args: []stub.Arg{stub.I(unix.PR_SET_NAME), stub.S(t.Comm)}}}
-	switch {
-	case ws.Exited():
-		calls = append(calls, stub.Call{What: "exit", Nr: unix.SYS_EXIT_GROUP, Args: []stub.Arg{stub.I(ws.ExitStatus())}})
-	case ws.CoreDump():
-		return fmt.Errorf("a zombie that dumped core can't be restored yet")
-	default:
-		// All signals but SIGTRAP are blocked in a puppet: kill it outright.
-		if ws.Signal() != unix.SIGKILL {
-			if err := p.SetSigMask(tid, 0); err != nil {
-				return err
-			}
+// forkAny makes a helper that may have any id but those of the image.
+func (r *Restorer) forkAny(p *tracer.Ptrace, from tracer.TID, helper int32, c inject.CloneArgs) error {
+	const tries = 1000
+	for range tries {
+		pid, err := r.spareID()
+		if err != nil {
+			return err
 		}
-		calls = append(calls, stub.Call{What: "end by its signal", Nr: unix.SYS_KILL, Args: []stub.Arg{stub.I(t.Pid), stub.I(int(ws.Signal()))}})
+		c.TID = tracer.TID(pid)
+		if err := r.arena.Clone(p, from, c); errors.Is(err, unix.EEXIST) {
+			continue
+		} else if err != nil {
+			return err
+		}
+		r.helpers[helper] = c.TID
+		return nil
 	}
-	return r.arena.RunToEnd(p, tid, calls)
+	return fmt.Errorf("task %d: no free process id for a helper", from)
+}
+
+// bury ends a helper, and has its parent wait for it.
+func (r *Restorer) bury(p *tracer.Ptrace, s plan.Step) error {
+	child := r.tid(s.Child)
+	if err := r.arena.RunToEnd(p, child, []stub.Call{{What: "exit", Nr: unix.SYS_EXIT_GROUP}}); err != nil {
+		return err
+	}
+	if s.Task == 0 {
+		return nil // it was a child of this process, which has just waited for it
+	}
+	_, err := r.arena.Run(p, r.tid(s.Task), []stub.Call{{What: fmt.Sprintf("wait for %d", child), Nr: unix.SYS_WAIT4,
+		Args: []stub.Arg{stub.I(int(child)), stub.I(0), stub.I(unix.WALL), stub.I(0)}}})
+	return err
 }

@@ -101,8 +101,10 @@ func (r *Restorer) undo() {
 // forked calls f for every process that the plan makes, the last one first.
 func (r *Restorer) forked(f func(pid int32)) {
 	for i := len(r.steps) - 1; i >= 0; i-- {
-		if s := r.steps[i]; s.Kind == plan.Fork {
-			f(s.Child.Pid)
+		if s := r.steps[i]; s.Kind != plan.Fork {
+			continue
+		} else if tid := r.tid(s.Child); tid != 0 { // 0: a helper that was not made
+			f(int32(tid))
 		}
 	}
 }

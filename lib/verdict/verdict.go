@@ -26,9 +26,6 @@ func Check(im *image.Image) error {
 	if err := im.ValidateForPages(); err != nil {
 		return err
 	}
-	if _, err := plan.NewSharing(im.Tasks); err != nil {
-		return err
-	}
 	if _, err := plan.Tree(im.Tasks); err != nil {
 		return err
 	}
