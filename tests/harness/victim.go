@@ -158,3 +158,6 @@ func (r *Running) session() []int {
 	}
 	return out
 }
+
+// Left are the processes that are left of a victim.
+func (r *Running) Left() []int { return r.session() }
