@@ -83,7 +83,7 @@ func (p *shape) stuck() (i int, need [kinds]uint64, from int) {
 
 // cycle is the error about a node that waits for itself.
 func (p *shape) cycle(i int) error {
-	return taskf(p.known(i), "would have to be forked by its own descendant, or after what it forks: no order of forks gives such a tree")
+	return taskf(p.known(i), "would have to be forked by its own descendant, or after what it forks: %w", errOrder)
 }
 
 // makeAll plans the forks and the sessions, in an order that suits all.
@@ -132,7 +132,7 @@ func (p *shape) fork(i int) error {
 		p.adopt(step, p.nodes[n.parent].pid)
 		return nil
 	default:
-		return taskf(p.known(i), "has exit signal %d, and was forked by no parent of its: no order of forks gives that signal", n.exit)
+		return taskf(p.known(i), "has exit signal %d, and was not forked by its parent: %w", n.exit, errOrder)
 	}
 	p.steps = append(p.steps, step)
 	return nil

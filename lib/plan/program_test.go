@@ -21,6 +21,8 @@ type program struct {
 type habits struct {
 	signals bool // exit signals of all kinds
 	share   bool
+	exec    bool // execve(2)
+	unshare bool // unshare(2)
 	clear   bool // reapers may cease to be
 }
 
@@ -68,11 +70,11 @@ func (g *program) step() {
 		}
 	case n < 94:
 		p.reaper = !g.how.clear || !p.reaper
-	case n < 97: // execve(2): what was shared is no more, all but directories and descriptors
+	case n < 97 && g.how.exec: // what was shared is no more, all but directories
 		p.exit = uint32(unix.SIGCHLD)
-		g.fresh(p, unix.CLONE_FS|unix.CLONE_FILES)
-	default:
-		g.fresh(p, unix.CLONE_VM|unix.CLONE_SIGHAND) // unshare(2)
+		g.fresh(p, unix.CLONE_FS)
+	case n >= 97 && g.how.unshare:
+		g.fresh(p, unix.CLONE_VM|unix.CLONE_SIGHAND)
 	}
 }
 

@@ -101,8 +101,8 @@ const (
 	changed = "has exit signal"
 	// A task that has left by execve(2) what it shared, or has since shared
 	// something else, may be the one that others have it from.
-	sharing = "no order of forks gives that"
-	cycle   = "no order of forks gives such a tree"
+	sharing = "shares its"
+	cycle   = "by its own descendant"
 )
 
 func TestRandomTrees(t *testing.T) {
@@ -111,9 +111,13 @@ func TestRandomTrees(t *testing.T) {
 		how     habits
 		allowed map[string]int // of 1000 trees
 	}{
-		{"plain", habits{}, map[string]int{twoPlaces: 5}},
-		{"exit signals", habits{signals: true}, map[string]int{twoPlaces: 5, changed: 5}},
-		{"sharing", habits{signals: true, share: true}, map[string]int{twoPlaces: 5, changed: 5, sharing: 40, cycle: 10}},
+		{"plain", habits{exec: true}, map[string]int{twoPlaces: 5}},
+		{"exit signals", habits{signals: true}, map[string]int{twoPlaces: 5}},
+		{"exit signals and exec", habits{signals: true, exec: true}, map[string]int{twoPlaces: 5, changed: 5}},
+		{"sharing", habits{share: true}, map[string]int{twoPlaces: 5, sharing: 5, cycle: 5}},
+		{"sharing and exec", habits{share: true, exec: true}, map[string]int{twoPlaces: 5, sharing: 40, cycle: 10}},
+		{"sharing and unshare", habits{share: true, unshare: true}, map[string]int{twoPlaces: 5, sharing: 40, cycle: 10}},
+		{"all", habits{signals: true, share: true, exec: true, unshare: true}, map[string]int{twoPlaces: 5, changed: 5, sharing: 40, cycle: 10}},
 	} {
 		t.Run(c.name, func(t *testing.T) { randomTrees(t, c.how, c.allowed) })
 	}

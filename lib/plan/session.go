@@ -94,7 +94,7 @@ func (p *shape) placeSessions() error {
 		if s.leader >= 0 {
 			continue
 		}
-		rest, err := p.bearLow(s, p.bearSignals(s, tops[s]))
+		rest, err := p.bearLow(s, p.bearOwn(s, tops[s]))
 		if err != nil {
 			return err
 		}
@@ -140,19 +140,20 @@ func (p *shape) bear(i int, s *session) error {
 		case n.leader && n.birth == anySession:
 			n.birth, x = s.id, at
 		default:
-			return taskf(p.nodes[i].task, "is in session %d, which none that is above it can have been in: no order of forks gives such a tree", s.id)
+			return taskf(p.nodes[i].task, "is in session %d, which none that is above it can have been in: %w", s.id, errOrder)
 		}
 	}
 }
 
-// bearSignals has the parents of tasks with a special exit signal born into a
-// session whose leader is gone, where they can be: adoption changes the signal.
-func (p *shape) bearSignals(s *session, tops []int) []int {
+// bearOwn has the parents of tasks that they must have forked themselves born
+// into a session whose leader is gone, where they can be: tasks that share with
+// them, or have a special exit signal, which adoption changes.
+func (p *shape) bearOwn(s *session, tops []int) []int {
 	list := tops[:0]
 	for _, i := range tops {
 		for i != 0 && !p.isIn(p.nodes[i].parent, s) {
 			n := &p.nodes[p.nodes[i].parent]
-			if p.nodes[i].exit == adopted || !n.leader || n.birth != anySession {
+			if p.nodes[i].exit == adopted && !p.nodes[i].sharesWith(n) || !n.leader || n.birth != anySession {
 				list = append(list, i)
 				break
 			}
@@ -190,7 +191,7 @@ func (p *shape) addLeaders() {
 			continue
 		}
 		s.leader = len(p.nodes)
-		p.nodes = append(p.nodes, node{pid: s.id, parent: s.at, sid: s.id, pgid: s.id, leader: true, birth: anySession})
+		p.nodes = append(p.nodes, node{pid: s.id, parent: s.at, sid: s.id, pgid: s.id, leader: true, birth: anySession, depth: p.nodes[s.at].depth + 1})
 	}
 }
 

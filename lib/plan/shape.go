@@ -51,6 +51,9 @@ type shape struct {
 	order    []*session // as the tasks name them
 	sorted   []int32    // of the events
 
+	way    int  // of ordering those who share
+	budget *int // of nodes to look at
+
 	outerGroup int32
 	ghosts     int // index of the first node that is a helper
 	helpers    int32
@@ -140,6 +143,16 @@ func (p *shape) share() {
 			}
 		}
 	}
+}
+
+// sharesWith tells whether two nodes share anything.
+func (n *node) sharesWith(m *node) bool {
+	for k, id := range n.objs {
+		if id != 0 && id == m.objs[k] {
+			return true
+		}
+	}
+	return false
 }
 
 // checkShape finds what no kernel has.

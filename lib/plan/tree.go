@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"errors"
 	"fmt"
 
 	"floe/lib/record"
@@ -54,10 +55,40 @@ func Tree(tasks []*record.Task) ([]Step, error) { return TreeFor(tasks, Caller{}
 // its session and group, with what it shares. A session or group that leads out
 // of the tree becomes the caller's. The time that it takes grows with n log n.
 func TreeFor(tasks []*record.Task, who Caller) ([]Step, error) {
+	budget := mostWork
+	var first error
+	for way := range ways {
+		steps, err := tree(tasks, who, way, &budget)
+		if first == nil {
+			first = err
+		}
+		if err == nil || !errors.Is(err, errOrder) {
+			return steps, err
+		}
+		if budget < 0 {
+			break
+		}
+	}
+	return nil, first
+}
+
+const (
+	// ways is how many orders are tried in which tasks can get what they share:
+	// each fails where another does not, for very odd trees.
+	ways = 8
+	// mostWork bounds how many nodes are looked at for it, in all.
+	mostWork = 1 << 21
+)
+
+// errOrder is a shape that one way of ordering the forks does not give.
+var errOrder = errors.New("no order of forks gives that")
+
+func tree(tasks []*record.Task, who Caller, way int, budget *int) ([]Step, error) {
 	p, err := newShape(tasks, who)
 	if err != nil {
 		return nil, err
 	}
+	p.way, p.budget = way, budget
 	for _, do := range []func() error{p.checkShape, p.placeSessions, p.chooseMakers, p.makeAll, p.joinGroups} {
 		if err := do(); err != nil {
 			return nil, err

@@ -125,6 +125,7 @@ func TestLinear(t *testing.T) {
 		"a ring of groups":  func(i int32) *record.Task { return tk(i, 1, 2+(i-1)%(n-1), 1) },
 		"one gone session":  func(i int32) *record.Task { return gone(tk(i, i-1+i%2*(2-i), 9*n, 9*n)) },
 		"a chain of leader": func(i int32) *record.Task { return tk(i, i-1, i, i) },
+		"nested zombies":    func(i int32) *record.Task { return zombie(tk(i, i-1, 1, 1), 0) },
 		"siblings": func(i int32) *record.Task {
 			x := tk(i, 1, 1, 1)
 			x.FilesId, x.FsId = 1, uint64(i/2)
