@@ -5,7 +5,6 @@ type group struct {
 	id      int32
 	members []int // that must join it, its own leader not among them
 	leader  int   // a task of the tree; 0: it is gone, or the session's
-	made    bool  // by setsid, or the caller's: it needs no making
 	ghost   bool
 	joined  int // how many have
 }

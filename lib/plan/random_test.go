@@ -161,7 +161,7 @@ func randomTrees(t *testing.T, how habits, allowed map[string]int) {
 }
 
 var (
-	shapes     = flag.Int("shapes", 5000, "how many random trees TestRandomTrees makes, of each sort")
+	shapes     = flag.Int("shapes", 2000, "how many random trees TestRandomTrees makes, of each sort")
 	shapesFrom = flag.Uint64("shapes-from", 0, "the first seed of TestRandomTrees")
 	shapesShow = flag.Int("shapes-show", 0, "how many refused trees of each sort TestRandomTrees shows")
 )
