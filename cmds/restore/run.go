@@ -25,7 +25,7 @@ type options struct {
 
 func (opt options) restorer(in *os.File, log *cli.Logger) restorer.Options {
 	return restorer.Options{
-		ForceFiles: opt.ForceFiles, VDSO: restorer.VDSOMode(opt.VDSO), HostClocks: opt.HostClocks, StdinIsImage: in.Fd() == 0,
+		Detach: opt.Detach, ForceFiles: opt.ForceFiles, VDSO: restorer.VDSOMode(opt.VDSO), HostClocks: opt.HostClocks, StdinIsImage: in.Fd() == 0,
 		Warnf: log.Warnf, Verbosef: log.Verbosef,
 	}
 }

@@ -22,6 +22,7 @@ type Options struct {
 	// StdinIsImage: the image comes on descriptor 0, so a tree that reads its
 	// caller's terminal gets /dev/tty.
 	StdinIsImage bool
+	Detach       bool // this process ends once the tree runs
 	// Commit, if set, calls point, the point of no return, or refuses to.
 	Commit   func(point func()) error
 	Warnf    func(format string, args ...any)
@@ -48,6 +49,7 @@ type Restorer struct {
 	mms       map[uint64]*plan.AddressSpace
 	guards    *pages.Guards
 	root      *Root
+	disown    func() // undoes adopt
 	focus     focus
 	helpers   map[int32]tracer.TID // those without an id of the image, by their number in the plan
 	spare     int32                // the id that a helper got last
@@ -83,13 +85,13 @@ func (r *Restorer) restore(ctx context.Context, load LoadPages) error {
 	if err := r.openMapped(); err != nil {
 		return err
 	}
-	disown, err := adopt()
-	if err != nil {
+	var err error
+	if r.disown, err = adopt(); err != nil {
 		return err
 	}
-	defer disown()
+	defer func() { r.disown() }()
 	r.tracer = tracer.New()
-	defer r.tracer.Close()
+	defer r.endTracer()
 	defer r.focus.off()
 	if err = r.build(ctx, load); err == nil {
 		err = r.tracer.Do(r.release)

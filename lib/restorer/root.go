@@ -8,7 +8,8 @@ import (
 	"floe/lib/tracer"
 )
 
-// Root is the root of a restored tree, a child of this process.
+// Root is the root of a restored tree. It is a child of this process, but for an
+// orphan.
 type Root struct {
 	PID   int32
 	PIDFD int // close-on-exec
@@ -26,4 +27,42 @@ func (r *Restorer) rooted(pid int32) error {
 	}
 	r.root = &Root{PID: pid, PIDFD: fd}
 	return nil
+}
+
+// wantsSignal tells whether the root gets a signal when its parent ends
+// (PR_SET_PDEATHSIG). For the kernel the parent is a thread.
+func (r *Restorer) wantsSignal() bool {
+	for _, tid := range r.im.Tasks[0].Tids {
+		if r.im.Thread(tid).GetPdeathSignal() != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// orphan tells whether the root must have lost its parent before it asks for a
+// signal at its parent's end: this process ends as soon as the tree runs, and the
+// tree would end by that.
+func (r *Restorer) orphan() bool { return r.opt.Detach && r.wantsSignal() }
+
+// endSeed ends the first puppet. An orphan is its child, and goes to whoever
+// takes orphans: not to this process.
+func (r *Restorer) endSeed(p *tracer.Ptrace) error {
+	if !r.orphan() {
+		r.seed.Kill(p)
+		return nil
+	}
+	r.disown()
+	r.seed.Kill(p)
+	var err error
+	r.disown, err = adopt()
+	return err
+}
+
+// endTracer ends the thread that has made the tree, unless it is the parent whose
+// end the root would be told of.
+func (r *Restorer) endTracer() {
+	if !r.committed || r.opt.Detach || !r.wantsSignal() {
+		r.tracer.Close()
+	}
 }

@@ -64,9 +64,8 @@ func (r *Restorer) makeTree(p *tracer.Ptrace) error {
 			return err
 		}
 	}
-	r.seed.Kill(p)
 	r.made = true
-	return nil
+	return r.endSeed(p)
 }
 
 func (r *Restorer) step(p *tracer.Ptrace, s plan.Step) error {
@@ -121,6 +120,9 @@ func (r *Restorer) fork(p *tracer.Ptrace, s plan.Step) error {
 	c := inject.CloneArgs{TID: tracer.TID(s.Child), Flags: s.Flags, ExitSignal: uint64(s.ExitSignal)}
 	if s.Child < 0 {
 		return r.forkAny(p, from, s.Child, c)
+	}
+	if s.Child == r.im.Tasks[0].Pid && r.orphan() {
+		c.Flags, c.ExitSignal = c.Flags&^unix.CLONE_PARENT, uint64(unix.SIGCHLD)
 	}
 	if err := r.arena.Clone(p, from, c); err != nil {
 		return err

@@ -19,9 +19,10 @@ var attributes = map[string]struct {
 	set  string // python
 	look func(pid int) string
 }{
-	"nice under SCHED_IDLE": {"os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0)); os.nice(7)", nice},
-	"nice under SCHED_RR":   {"os.nice(-3); os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(5))", nice},
-	"an ignored SIGTRAP":    {"import signal; signal.signal(signal.SIGTRAP, signal.SIG_IGN)", signals},
+	"nice under SCHED_IDLE":        {"os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0)); os.nice(7)", nice},
+	"nice under SCHED_RR":          {"os.nice(-3); os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(5))", nice},
+	"an ignored SIGTRAP":           {"import signal; signal.signal(signal.SIGTRAP, signal.SIG_IGN)", signals},
+	"a signal at the parent's end": {"import ctypes; ctypes.CDLL(None).prctl(1, 15)", signals},
 	"flags of an epoll": {"import select, fcntl; e = select.epoll(); fcntl.fcntl(e, fcntl.F_SETFL, os.O_APPEND | os.O_NONBLOCK)",
 		func(pid int) string { return lines(fmt.Sprintf("/proc/%d/fdinfo/3", pid), "flags") }},
 	"an inheritable capability outside of the bounding set": {`
