@@ -158,6 +158,11 @@ func (f *frozen) freeze(ctx context.Context) error {
 // hold writes the stream and waits until nobody needs the tree any more.
 func (f *frozen) hold(ctx context.Context, cancel context.CancelCauseFunc) lease.Outcome {
 	wait := lease.WaitOptions{Out: int(f.out.Fd()), Idle: f.Timeout}
+	if f.Then == "kill" && len(f.Command) == 0 { // a command may have it restored elsewhere
+		if err := f.tree.Stranded(); err != nil {
+			return lease.Outcome{Failure: err.Error()}
+		}
+	}
 	if len(f.Command) > 0 {
 		c, err := startCommand(f.Command, f.ignored, cancel)
 		if err != nil {

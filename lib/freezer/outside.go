@@ -73,8 +73,8 @@ func singleThreaded(pid int) bool {
 // their leaders have ended.
 type places struct {
 	tree           *Tree
-	sessions       map[int]bool // those of processes outside of the tree
-	groups         map[int]bool
+	sessions       map[int]int // those of processes outside of the tree, with one that is in it
+	groups         map[int]int
 	ended          map[int]bool // leaders, once they were looked for
 	outsiders      bool         // sessions and groups have been read
 	session, group int          // the root's
@@ -93,7 +93,7 @@ func (p *places) sessionGone(sid int) (bool, error) {
 		return p.leaderEnded(sid), nil
 	}
 	err := p.look()
-	return !p.sessions[sid], err
+	return p.sessions[sid] == 0, err
 }
 
 func (p *places) groupGone(pgid int) (bool, error) {
@@ -101,7 +101,7 @@ func (p *places) groupGone(pgid int) (bool, error) {
 		return p.leaderEnded(pgid), nil
 	}
 	err := p.look()
-	return !p.groups[pgid], err
+	return p.groups[pgid] == 0, err
 }
 
 // leaderEnded tells whether a leader is neither in the tree nor alive elsewhere.
@@ -118,12 +118,34 @@ func (p *places) leaderEnded(id int) bool {
 	return ended
 }
 
+// Stranded refuses to end a tree of which somebody outside is in a session or a
+// process group: the kernel gives the number of that to no process, so the tree
+// could not be brought back here while that one runs.
+func (t *Tree) Stranded() error {
+	p := t.places()
+	if err := p.look(); err != nil {
+		return err
+	}
+	for _, proc := range t.Procs {
+		for _, in := range []struct {
+			of   map[int]int
+			what string
+		}{{p.sessions, "session"}, {p.groups, "process group"}} {
+			if pid, ok := in.of[proc.PID]; ok {
+				return fmt.Errorf("task %d (%s), which is not in the tree, is in %s %d, that of task %d (%s), which could not be restored while it runs; end it, or freeze a tree that has both",
+					pid, comm(tracer.TID(pid)), in.what, proc.PID, proc.PID, proc.Stat.Comm)
+			}
+		}
+	}
+	return nil
+}
+
 // look reads where all processes are that run outside of the tree.
 func (p *places) look() error {
 	if p.outsiders {
 		return nil
 	}
-	p.outsiders, p.sessions, p.groups = true, map[int]bool{}, map[int]bool{}
+	p.outsiders, p.sessions, p.groups = true, map[int]int{}, map[int]int{}
 	pids, err := procfs.Processes()
 	if err != nil {
 		return err
@@ -133,7 +155,7 @@ func (p *places) look() error {
 			continue
 		}
 		if s, err := procfs.ReadStat(pid); err == nil && s.State != 'Z' && s.State != 'X' {
-			p.sessions[s.Session], p.groups[s.PGRP] = true, true
+			p.sessions[s.Session], p.groups[s.PGRP] = pid, pid
 		}
 	}
 	return nil
