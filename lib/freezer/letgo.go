@@ -26,6 +26,9 @@ func (t *Tree) Thaw(p *tracer.Ptrace) error {
 // before.
 func (t *Tree) Kill(p *tracer.Ptrace) error {
 	list, err := t.mayKill(p)
+	if err == nil {
+		err = p.Deafen()
+	}
 	if err != nil {
 		return err
 	}

@@ -136,6 +136,8 @@ func refuseProcess(pid int, s *procfs.Stat, st *procfs.Status) error {
 	switch {
 	case s.State == 'Z':
 		why = "its first thread has ended while others run; such a process can't be saved yet"
+	case s.ExitSignal == int(unix.SIGKILL) || s.ExitSignal == int(unix.SIGSTOP):
+		why = fmt.Sprintf("its end is told with signal %d (clone), which may go to its tracer and can't be ignored; it can't be frozen", s.ExitSignal)
 	case st.Tracer != 0:
 		return fmt.Errorf("task %d (%s) is already traced by task %d; end that first (strace, gdb, another freeze)", pid, s.Comm, st.Tracer)
 	}

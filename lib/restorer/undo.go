@@ -84,6 +84,7 @@ func (r *Restorer) undo() {
 		if r.seed != nil {
 			r.seed.Kill(p)
 		}
+		_ = p.Deafen() // an undo that can't is no worse for it
 		// Those that were never made, or have ended, are no tracees.
 		r.forked(func(pid int32) { _ = p.Signal(tracer.TID(pid), unix.SIGKILL) })
 		for {

@@ -49,3 +49,15 @@ func ptracePeekSigInfo(tid TID, off uint64, flags, n uint32, b []byte) (int, err
 	}
 	return int(got), nil
 }
+
+// ignore is rt_sigaction(2) with SIG_IGN, past Go's runtime, which has no way to
+// ignore a signal that stands for a fault.
+func ignore(sig unix.Signal) error {
+	const sigIgn = 1
+	action := struct{ handler, flags, restorer, mask uint64 }{handler: sigIgn}
+	_, _, e := unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(sig), uintptr(unsafe.Pointer(&action)), 0, sigSetSize, 0, 0)
+	if e != 0 {
+		return e
+	}
+	return nil
+}
