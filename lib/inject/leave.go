@@ -76,7 +76,7 @@ func (x *Exit) take(p *tracer.Ptrace) error {
 	if err := p.SetRegs(x.tid, &regs); err != nil {
 		return err
 	}
-	res, err := x.munmap(p, stop)
+	res, err := toReturn(p, x.tid, stop)
 	if err != nil {
 		return err
 	}
@@ -98,37 +98,6 @@ func (x *Exit) take(p *tracer.Ptrace) error {
 	return errors.Join(err, x.wipe())
 }
 
-// munmap lets the thread run to the return of its call.
-func (x *Exit) munmap(p *tracer.Ptrace, stop uint64) (int64, error) {
-	var sig unix.Signal
-	for {
-		if err := p.Syscall(x.tid, sig); err != nil {
-			return 0, err
-		}
-		s, err := p.Wait(x.tid)
-		if err != nil {
-			return 0, err
-		}
-		sig = 0
-		switch {
-		case s.Gone():
-			return 0, &tracer.GoneError{TID: x.tid, Stop: s}
-		case s.Kind == tracer.SignalStop && s.Signal != trapSignal:
-			sig = s.Signal // SIGSTOP, which nothing blocks: the stop that follows ends with the detachment
-			continue
-		case s.Kind != tracer.SignalStop:
-			continue
-		}
-		regs, err := p.GetRegs(x.tid)
-		if err != nil {
-			return 0, err
-		}
-		if pc(&regs) == stop && callReturned(&regs) {
-			return callResult(&regs), nil
-		}
-	}
-}
-
 // wipe takes the program out of the vDSO.
 func (x *Exit) wipe() error {
 	if x.at == 0 {
@@ -139,4 +108,36 @@ func (x *Exit) wipe() error {
 		return err
 	}
 	return errors.Join(mem.Write(x.at, make([]byte, guestSize)), mem.Close())
+}
+
+// toReturn lets a thread run to the return of the system call whose instruction
+// ends at an address, without a trap of its own.
+func toReturn(p *tracer.Ptrace, tid tracer.TID, end uint64) (int64, error) {
+	var sig unix.Signal
+	for {
+		if err := p.Syscall(tid, sig); err != nil {
+			return 0, err
+		}
+		s, err := p.Wait(tid)
+		if err != nil {
+			return 0, err
+		}
+		sig = 0
+		switch {
+		case s.Gone():
+			return 0, &tracer.GoneError{TID: tid, Stop: s}
+		case s.Kind == tracer.SignalStop && s.Signal != trapSignal:
+			sig = s.Signal // SIGSTOP, which nothing blocks: the stop that follows ends with the detachment
+			continue
+		case s.Kind != tracer.SignalStop:
+			continue
+		}
+		regs, err := p.GetRegs(tid)
+		if err != nil {
+			return 0, err
+		}
+		if pc(&regs) == end && callReturned(&regs) {
+			return callResult(&regs), nil
+		}
+	}
 }

@@ -106,7 +106,9 @@ func Halt(p *tracer.Ptrace, tid tracer.TID, sig unix.Signal) error {
 	}
 	// A terminal's stop signals do nothing to an orphaned process group: then it
 	// is one instruction of the gate that runs.
-	for _, try := range []unix.Signal{sig, unix.SIGSTOP} {
+	// Twice, since only a stop for a signal is one that lets another go past the
+	// queue: from any other the first brings the thread to one.
+	for _, try := range []unix.Signal{sig, sig, unix.SIGSTOP, unix.SIGSTOP} {
 		if err := p.SetSigMask(tid, puppetMask&^(1<<(try-1))); err != nil {
 			return err
 		}
