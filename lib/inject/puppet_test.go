@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -208,7 +209,11 @@ func TestGate(t *testing.T) {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		t.Fatal(err)
 	}
-	for _, stage := range []string{"armed", "half disarmed", "disarmed", "committed", "half settled", "settled"} {
+	stages := []string{"armed", "half disarmed", "disarmed", "rearmed", "committed", "half settled", "settled", "left"}
+	for steps := range 40 { // of the program that leaves the arena: it has some 25 instructions
+		stages = append(stages, fmt.Sprintf("leaving, settled after %d", steps))
+	}
+	for _, stage := range stages {
 		t.Run(stage, func(t *testing.T) {
 			var pipe [2]int
 			if err := unix.Pipe2(pipe[:], 0); err != nil {
@@ -233,7 +238,7 @@ func TestGate(t *testing.T) {
 				t.Fatal(err)
 			}
 			want := 0
-			if strings.Contains(stage, "commit") || strings.Contains(stage, "settled") {
+			if strings.Contains(stage, "commit") || strings.Contains(stage, "settled") || stage == "left" {
 				want = 4
 			}
 			b := make([]byte, 16)
@@ -261,6 +266,14 @@ func TestGate(t *testing.T) {
 }
 
 func (g *gateTree) advance(p *tracer.Ptrace, stage string) error {
+	exits := map[tracer.TID]*Exit{}
+	for _, tid := range g.tids[:2] { // of each address space
+		x, err := g.arena.NewExit(tid, g.final[tid])
+		if err != nil {
+			return err
+		}
+		exits[tid] = x
+	}
 	for i, tid := range g.tids {
 		if stage == "armed" || stage == "half disarmed" && i == 2 {
 			return nil
@@ -272,14 +285,201 @@ func (g *gateTree) advance(p *tracer.Ptrace, stage string) error {
 	if stage == "disarmed" {
 		return nil
 	}
+	if stage == "rearmed" {
+		for _, tid := range g.tids {
+			if err := Rearm(p, tid); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 	g.seed.Commit()
 	for i, tid := range g.tids {
 		if stage == "committed" || stage == "half settled" && i == 2 {
 			return nil
 		}
+		if exits[tid] != nil && stage != "settled" {
+			continue
+		}
 		if err := Settle(p, tid, g.final[tid]); err != nil {
 			return err
 		}
 	}
+	for _, x := range exits {
+		var steps int
+		if n, _ := fmt.Sscanf(stage, "leaving, settled after %d", &steps); n == 1 {
+			if err := x.stepIn(p, steps); err != nil {
+				return err
+			}
+		} else if stage == "left" {
+			if err := x.Take(p); err != nil {
+				return err
+			}
+			maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", x.tid))
+			if err != nil || strings.Contains(string(maps), commitName) {
+				return fmt.Errorf("the arena is there: %v\n%s", err, maps)
+			}
+		}
+	}
 	return nil
+}
+
+// stepIn begins to take an exit, and runs some instructions of its program.
+func (x *Exit) stepIn(p *tracer.Ptrace, steps int) error {
+	if err := p.SetSigMask(x.tid, blockAllBut(0)); err != nil {
+		return err
+	}
+	regs := leaveRegs(x.entry, &x.final.Resumed)
+	if err := p.SetRegs(x.tid, &regs); err != nil {
+		return err
+	}
+	if err := p.SetSigMask(x.tid, puppetMask); err != nil { // a step is a forced SIGTRAP
+		return err
+	}
+	for range steps {
+		if err := p.Step(x.tid, 0); err != nil {
+			return err
+		}
+		s, err := p.Wait(x.tid)
+		if err != nil || s.Kind != tracer.SignalStop || s.Signal != trapSignal {
+			return fmt.Errorf("%s, %v", s, err)
+		}
+		if got, err := p.GetRegs(x.tid); err != nil || got.Rip == codeAt {
+			if err != nil {
+				return err
+			}
+			break // through
+		}
+	}
+	// A tracer that dies while it steps leaves the task stepping: no part of this.
+	if err := errors.Join(p.Interrupt(x.tid), p.Cont(x.tid, 0)); err != nil {
+		return err
+	}
+	return awaitEventStop(p, x.tid)
+}
+
+// TestHalt stops a process at the gate, and continues it when the tracer is gone;
+// also one in an orphaned process group, which a terminal's signals don't stop.
+func TestHalt(t *testing.T) {
+	needRoot(t)
+	for _, test := range []struct {
+		sig    unix.Signal
+		orphan bool
+	}{{unix.SIGSTOP, false}, {unix.SIGSTOP, true}, {unix.SIGTSTP, true}, {unix.SIGTTOU, true}} {
+		t.Run(fmt.Sprintf("%s/%v", unix.SignalName(test.sig), test.orphan), func(t *testing.T) {
+			var pipe [2]int
+			if err := unix.Pipe2(pipe[:], 0); err != nil {
+				t.Fatal(err)
+			}
+			defer unix.Close(pipe[0])
+			pid, err := freePID()
+			if err != nil {
+				t.Fatal(err)
+			}
+			tr := tracer.New()
+			err = tr.Do(func(p *tracer.Ptrace) error {
+				g, err := makeGateTree(p, pid, pipe[1])
+				if err != nil {
+					return err
+				}
+				if test.orphan {
+					if _, err := g.arena.Run(p, pid, []stub.Call{{What: "setsid", Nr: unix.SYS_SETSID}}); err != nil {
+						return err
+					}
+					if err := g.arena.Arm(p, pid, 0, g.final[pid]); err != nil {
+						return err
+					}
+				}
+				for _, tid := range g.tids {
+					if err := Disarm(p, tid); err != nil {
+						return err
+					}
+				}
+				g.seed.Commit()
+				return Halt(p, pid, test.sig)
+			})
+			unix.Close(pipe[1])
+			tr.Close()
+			if err != nil {
+				t.Fatal(err)
+			}
+			b := make([]byte, 16)
+			if n, _ := unix.Read(pipe[0], b); n != 1 {
+				t.Errorf("%d bytes from the child that was not stopped", n)
+			}
+			for until := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+				if stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)); strings.Contains(string(stat), ") T ") {
+					break
+				}
+				if time.Now().After(until) {
+					t.Fatal("it is not stopped")
+				}
+			}
+			if err := unix.Kill(int(pid), unix.SIGCONT); err != nil {
+				t.Error(err)
+			}
+			got := 0
+			for {
+				n, err := unix.Read(pipe[0], b)
+				if err == nil && n <= 0 {
+					break
+				}
+				got += max(0, n)
+			}
+			if got != 3 {
+				t.Errorf("%d of 3 threads came through", got)
+			}
+			for {
+				if _, err := unix.Wait4(-1, nil, unix.WALL, nil); err != nil {
+					break
+				}
+			}
+		})
+	}
+}
+
+// TestDeadLeader: a process that is killed while its first thread is waited for
+// is seen to have ended, though its other threads are traced and nobody waits for
+// them.
+func TestDeadLeader(t *testing.T) {
+	needRoot(t)
+	tr := tracer.New()
+	defer tr.Close()
+	pid, err := freePID()
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = tr.Do(func(p *tracer.Ptrace) error {
+		a := NewArena(0x20000000, 1<<20)
+		s, err := NewSeed(p, a)
+		if err != nil {
+			return err
+		}
+		defer s.Close()
+		if err := a.Clone(p, s.TID, CloneArgs{TID: pid, Flags: unix.CLONE_PARENT}); err != nil {
+			return err
+		}
+		s.Kill(p)
+		s.Kill(p) // once is enough
+		const thread = unix.CLONE_VM | unix.CLONE_THREAD | unix.CLONE_SIGHAND | unix.CLONE_FS | unix.CLONE_FILES
+		if err := a.Clone(p, pid, CloneArgs{TID: pid + 1, Flags: thread}, CloneArgs{TID: pid + 2, Flags: thread}); err != nil {
+			return err
+		}
+		pidfd, err := unix.PidfdOpen(int(pid), 0)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(pidfd)
+		time.AfterFunc(50*time.Millisecond, func() { _ = unix.PidfdSendSignal(pidfd, unix.SIGKILL, nil, 0) })
+		begun := time.Now()
+		_, err = a.Run(p, pid, []stub.Call{{What: "pause", Nr: unix.SYS_PAUSE}})
+		var gone *tracer.GoneError
+		if !errors.As(err, &gone) || gone.TID != pid || gone.Stop.Signal != unix.SIGKILL || time.Since(begun) > 5*time.Second {
+			t.Errorf("after %s: %v", time.Since(begun), err)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }

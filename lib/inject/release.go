@@ -104,18 +104,19 @@ func Halt(p *tracer.Ptrace, tid tracer.TID, sig unix.Signal) error {
 	if err != nil {
 		return err
 	}
-	// A terminal's stop signals do nothing to an orphaned process group: then it
-	// is one instruction of the gate that runs.
-	// Twice, since only a stop for a signal is one that lets another go past the
-	// queue: from any other the first brings the thread to one.
-	for _, try := range []unix.Signal{sig, sig, unix.SIGSTOP, unix.SIGSTOP} {
-		if err := p.SetSigMask(tid, puppetMask&^(1<<(try-1))); err != nil {
+	// A terminal's stop signals do nothing to an orphaned process group: then the
+	// gate runs up to its system call, which is not made. More than once each, since only a
+	// stop for a signal is one that lets another go past the queue: from any other
+	// the first brings the thread to one. No single steps: a tracer that dies leaves
+	// a task stepping, and it would die of that.
+	for _, try := range []unix.Signal{sig, sig, unix.SIGSTOP, unix.SIGSTOP, unix.SIGSTOP, unix.SIGSTOP} {
+		if err := p.SetSigMask(tid, blockAllBut(try)); err != nil {
 			return err
 		}
 		if err := p.SetRegs(tid, &regs); err != nil {
 			return err
 		}
-		if err := p.Step(tid, try); err != nil {
+		if err := p.Syscall(tid, try); err != nil {
 			return err
 		}
 		s, err := p.Wait(tid)
