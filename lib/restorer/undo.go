@@ -88,9 +88,14 @@ func (r *Restorer) undo() {
 		// Those that were never made, or have ended, are no tracees.
 		r.forked(func(pid int32) { _ = p.Signal(tracer.TID(pid), unix.SIGKILL) })
 		for {
-			// Every tracee's end, threads' too, until there is none.
-			if _, _, err := p.WaitAny(true); err != nil {
-				return err
+			// Every tracee's end, threads' too, until there is none. One that stops
+			// was born since, by a call that was under way.
+			tid, s, err := p.WaitAny(true)
+			if errors.Is(err, tracer.ErrTaskGone) {
+				return nil
+			}
+			if err == nil && !s.Gone() {
+				_ = p.Signal(tid, unix.SIGKILL)
 			}
 		}
 	})
