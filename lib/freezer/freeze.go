@@ -17,7 +17,7 @@ import (
 
 // seizeOptions: what a task makes while it is being frozen is traced from
 // birth, so that nobody slips away.
-const seizeOptions = tracer.OptTraceFork | tracer.OptTraceVfork | tracer.OptTraceClone
+const seizeOptions = tracer.OptTraceFork | tracer.OptTraceVfork | tracer.OptTraceClone | tracer.OptTraceSysGood // see inject.Disarm
 
 // How long nothing may stop before what hasn't counts as what can't: its vfork
 // child has to run, or a device has to answer, or the machine is very busy. Each

@@ -110,8 +110,8 @@ func (x *Exit) wipe() error {
 	return errors.Join(mem.Write(x.at, make([]byte, guestSize)), mem.Close())
 }
 
-// toReturn lets a thread run to the return of the system call whose instruction
-// ends at an address, without a trap of its own.
+// toReturn lets a disarmed thread run to the return of the system call whose
+// instruction ends at an address.
 func toReturn(p *tracer.Ptrace, tid tracer.TID, end uint64) (int64, error) {
 	var sig unix.Signal
 	for {
@@ -126,10 +126,10 @@ func toReturn(p *tracer.Ptrace, tid tracer.TID, end uint64) (int64, error) {
 		switch {
 		case s.Gone():
 			return 0, &tracer.GoneError{TID: tid, Stop: s}
-		case s.Kind == tracer.SignalStop && s.Signal != trapSignal:
+		case s.Kind == tracer.SignalStop:
 			sig = s.Signal // SIGSTOP, which nothing blocks: the stop that follows ends with the detachment
 			continue
-		case s.Kind != tracer.SignalStop:
+		case s.Kind != tracer.SyscallStop:
 			continue
 		}
 		regs, err := p.GetRegs(tid)

@@ -209,7 +209,8 @@ func TestGate(t *testing.T) {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		t.Fatal(err)
 	}
-	stages := []string{"armed", "half disarmed", "disarmed", "rearmed", "committed", "half settled", "settled", "left"}
+	stages := []string{"armed", "half disarmed", "disarmed", "rearmed", "committed", "half settled", "settled", "left",
+		"leaving, settled before the call is seen", "leaving, settled before its return is seen"}
 	for steps := range 40 { // of the program that leaves the arena: it has some 25 instructions
 		stages = append(stages, fmt.Sprintf("leaving, settled after %d", steps))
 	}
@@ -311,6 +312,22 @@ func (g *gateTree) advance(p *tracer.Ptrace, stage string) error {
 			if err := x.stepIn(p, steps); err != nil {
 				return err
 			}
+		} else if strings.HasSuffix(stage, "is seen") {
+			if err := x.stepIn(p, 0); err != nil {
+				return err
+			}
+			if err := p.Syscall(x.tid, 0); err != nil {
+				return err
+			}
+			if strings.Contains(stage, "return") {
+				if s, err := p.Wait(x.tid); err != nil || s.Kind != tracer.SyscallStop {
+					return fmt.Errorf("%s, %v", s, err)
+				}
+				if err := p.Syscall(x.tid, 0); err != nil {
+					return err
+				}
+			}
+			time.Sleep(20 * time.Millisecond)
 		} else if stage == "left" {
 			if err := x.Take(p); err != nil {
 				return err

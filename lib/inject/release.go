@@ -75,8 +75,11 @@ func (a *Arena) Arm(p *tracer.Ptrace, tid tracer.TID, slot int, f *Final) error 
 	return p.SetRegs(tid, &regs)
 }
 
-// Disarm lets a thread outlive its tracer.
-func Disarm(p *tracer.Ptrace, tid tracer.TID) error { return p.SetOptions(tid, 0) }
+// Disarm lets a thread outlive its tracer, also in a stop at a system call that
+// the tracer has not been told of yet: the kernel then sends the thread what the
+// stop is reported by. That is a SIGTRAP, but for this option, with which it is no
+// signal at all.
+func Disarm(p *tracer.Ptrace, tid tracer.TID) error { return p.SetOptions(tid, tracer.OptTraceSysGood) }
 
 // Rearm takes Disarm back.
 func Rearm(p *tracer.Ptrace, tid tracer.TID) error { return p.SetOptions(tid, puppetOptions) }
