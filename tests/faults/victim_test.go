@@ -151,8 +151,9 @@ func (v *victim) ask() (string, error) {
 	}
 }
 
-// remains are what a restore that was killed once its tree ran may leave: its
-// own memory, below all of the victim's, and dead code at the end of a vDSO.
+// remains are what a restore that was killed once its tree ran may leave, and one
+// that says that a request failed which can't fail: its own memory, below all of
+// the victim's, and dead code at the end of a vDSO.
 var remains = regexp.MustCompile(`^. \d+ (vdso: |maps: 00[123])`)
 
 // whole says what is not as it should be with the running tree.
