@@ -23,6 +23,11 @@ func (p picture) tids() []int {
 	return slices.Sorted(maps.Keys(found))
 }
 
+// living are those that aren't zombies: these have nothing left to share.
+func (p picture) living() []int {
+	return slices.DeleteFunc(p.tids(), func(tid int) bool { return stateOf(tid) == 'Z' })
+}
+
 // difference are the lines in which two pictures differ.
 func (p picture) difference(q picture) (out []string) {
 	gone := q.without(p)
@@ -121,9 +126,6 @@ func (t *tree) after(before *state, stopped map[int]bool, early map[int]string, 
 		return err
 	}
 	if err := t.goOn(); err != nil {
-		return err
-	}
-	if err := t.settle(); err != nil {
 		return err
 	}
 	if now, err = t.reports(); err != nil {

@@ -23,6 +23,7 @@ var statusOut = map[string]string{
 	"FDSize": "how large the table of descriptors has ever been",
 	"VmPeak": "history", "VmHWM": "history",
 	"VmRSS": "resident", "RssAnon": "resident", "RssFile": "resident", "RssShmem": "resident", "VmPTE": "page tables", "VmSwap": "resident",
+	"VmLck":                      "goes wrong when MREMAP_DONTUNMAP moves a locked mapping; the mappings' flags are compared",
 	"SigQ":                       "counts the user's queued signals in all processes",
 	"voluntary_ctxt_switches":    "history",
 	"nonvoluntary_ctxt_switches": "history",

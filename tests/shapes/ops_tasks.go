@@ -61,7 +61,7 @@ var attributeOps = []op{
 	{name: "gsbase", group: "attributes", weight: 2, args: []arg{number("address", 0, 1<<46)}},
 	{name: "tid_address", group: "attributes", weight: 2, args: []arg{page(), number("word", 0, 1023)}},
 	{name: "robust_list", group: "attributes", weight: 2, args: []arg{page()}},
-	{name: "personality", group: "attributes", weight: 2, args: []arg{flags("what", personalities)}},
+	{name: "personality", group: "attributes", weight: 2, args: []arg{flags("what", personalities)}, adjust: adjustPersonality},
 	{name: "nice", group: "scheduling", weight: 6, args: []arg{number("to", -20, 19)}},
 	{name: "policy", group: "scheduling", weight: 6, args: []arg{choice("to", policies), number("priority", 1, 99)}},
 	{name: "affinity", group: "scheduling", weight: 4, args: []arg{number("mask", 1, 3)}},

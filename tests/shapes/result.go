@@ -50,7 +50,7 @@ var (
 
 // class is the reason without names and numbers.
 func (r *Result) class() string {
-	s := r.Reason
+	s, _, _ := strings.Cut(r.Reason, "\n")
 	if at := strings.Index(s, `: "`); at >= 0 && r.Outcome != Refused {
 		quoted := at
 		if word := strings.IndexAny(s[at+3:], " \""); strings.Contains(s[:at], "report") && word > 0 {

@@ -115,9 +115,6 @@ func (t *tree) rehearse() (map[int]string, error) {
 	if err := t.goOn(); err != nil {
 		return nil, err
 	}
-	if err := t.settle(); err != nil {
-		return nil, err
-	}
 	return t.reports()
 }
 
@@ -133,15 +130,14 @@ func (t *tree) stop() error {
 	return nil
 }
 
-// goOn continues what has stopped, and takes the news of it from its parents.
+// goOn continues what has stopped, be it by the exit signal of a child.
 func (t *tree) goOn() error {
-	for _, s := range t.program.Stops {
-		tgid := int(atomic.LoadUint32(&t.c.slot[s.Task].tgid))
-		if tgid != 0 && stateOf(tgid) == 'T' {
-			_ = unix.Kill(tgid, unix.SIGCONT)
+	for i := range t.c.slot {
+		if t.state(i) == 'T' {
+			_ = unix.Kill(int(atomic.LoadUint32(&t.c.slot[i].tgid)), unix.SIGCONT)
 		}
 	}
-	return nil
+	return t.settle()
 }
 
 // reports are those of all tasks that have turns.
@@ -200,7 +196,7 @@ func (t *tree) before() (*state, map[int]bool, error) {
 
 func (t *tree) look() picture {
 	p := takePicture()
-	p.takeSharing(p.tids())
+	p.takeSharing(p.living())
 	inside := t.members()
 	p.takeOpenFiles(inside)
 	p.takeOpenFiles(slices.DeleteFunc(processes(), func(pid int) bool { return slices.Contains(inside, pid) }))

@@ -72,7 +72,7 @@ func (t *tally) String() string {
 		return strings.Compare(x, y)
 	})
 	for _, k := range keys {
-		fmt.Fprintf(&b, "%7d %s\n", t.outcomes[k], k)
+		fmt.Fprintf(&b, "%7d %s%s\n", t.outcomes[k], k, t.seedsOf(k))
 	}
 	for _, o := range ops[2:] {
 		if t.codes[o.name] == 0 {
@@ -80,6 +80,16 @@ func (t *tally) String() string {
 		}
 	}
 	return b.String()
+}
+
+// seedsOf are the first few seeds that failed like this.
+func (t *tally) seedsOf(like string) (out string) {
+	for _, f := range t.failed {
+		if f.result.Like() == like && len(out) < 80 {
+			out += fmt.Sprintf(" [%d]", f.program.Seed)
+		}
+	}
+	return out
 }
 
 // seeds runs seeds from first on, as many at once as there are workers.

@@ -127,7 +127,7 @@ func (t *tree) run(s Step) (bool, error) {
 		if child != nil && s.Args[1]&unix.CLONE_VFORK != 0 && atomic.LoadUint32(&child.up) != 0 {
 			return true
 		}
-		return atomic.LoadUint32(&slot.blocked) != 0 || !t.alive(s.Task)
+		return atomic.LoadUint32(&slot.blocked) != 0 || !t.alive(s.Task) || t.state(s.Task) == 'T'
 	})
 	if !over {
 		return false, &failure{outcome: Broken, reason: fmt.Sprintf("%s takes for ever", o.name), detail: s.String()}

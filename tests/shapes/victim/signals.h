@@ -37,7 +37,7 @@ static long op_altstack(struct slot *s, const i64 *a)
 	return SYS_2(__NR_sigaltstack, &st, 0);
 }
 
-static long op_kill(struct slot *s, const i64 *a) { return SYS_2(__NR_kill, control->slot[a[0]].tgid, a[1]); }
+static long op_kill(struct slot *s, const i64 *a) { return control->slot[a[0]].tgid ? SYS_2(__NR_kill, control->slot[a[0]].tgid, a[1]) : -1; }
 static long op_killpg(struct slot *s, const i64 *a) { return control->slot[a[0]].tgid > 1 ? SYS_2(__NR_kill, -(long)control->slot[a[0]].tgid, a[1]) : -1; }
 static long op_tkill(struct slot *s, const i64 *a) { return SYS_3(__NR_tgkill, control->slot[a[0]].tgid, control->slot[a[0]].tid, a[1]); }
 

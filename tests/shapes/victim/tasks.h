@@ -71,7 +71,7 @@ static long op_setsid(struct slot *s, const i64 *a) { return SYS_0(__NR_setsid);
 
 static long op_setpgid(struct slot *s, const i64 *a)
 {
-	return SYS_2(__NR_setpgid, control->slot[a[0]].tgid, control->slot[a[1]].tgid);
+	return control->slot[a[0]].tgid && control->slot[a[1]].tgid ? SYS_2(__NR_setpgid, control->slot[a[0]].tgid, control->slot[a[1]].tgid) : -1;
 }
 
 static long op_subreaper(struct slot *s, const i64 *a) { return prctl1(PR_SET_CHILD_SUBREAPER, a[0]); }
