@@ -64,7 +64,7 @@ func (im *Image) checkRegistered(t *record.Task, th *record.Thread) error {
 	if r := th.Rseq; r != nil && r.Addr != 0 && (r.Addr%rseqAlign != 0 || r.Size < rseqAlign || r.Addr > im.ceiling()) {
 		return taskError(t, "thread %d: an rseq area of %d bytes at %#x", th.Tid, r.Size, r.Addr)
 	}
-	if a := th.Altstack; a != nil && a.Size != 0 {
+	if a := th.Altstack; a != nil && (a.Size != 0 || a.Flags != 0) {
 		if a.Flags&^altStackFlags != 0 || a.Flags&ssDisable == 0 && a.Size < minAltStack {
 			return taskError(t, "thread %d: a signal stack of %d bytes with flags %#x", th.Tid, a.Size, a.Flags)
 		}

@@ -106,7 +106,8 @@ func Thread(t *record.Thread, bounding uint64) ([]stub.Call, error) {
 		calls = append(calls, stub.Call{What: "rseq", Nr: unix.SYS_RSEQ,
 			Args: []stub.Arg{stub.I(t.Rseq.Addr), stub.I(t.Rseq.Size), stub.I(0), stub.I(t.Rseq.Signature)}})
 	}
-	if t.Altstack != nil && t.Altstack.Size != 0 {
+	// Without a stack its flags may still say more than SS_DISABLE.
+	if t.Altstack != nil && (t.Altstack.Size != 0 || t.Altstack.Flags&^ssDisable != 0) {
 		calls = append(calls, sigaltstack(t.Altstack))
 	}
 	if t.TscMode != 0 && t.TscMode != prTSCEnable {
@@ -125,7 +126,10 @@ func Thread(t *record.Thread, bounding uint64) ([]stub.Call, error) {
 
 // ssOnStack is set by the kernel for a task that runs on its alternate stack;
 // sigaltstack(2) does not take it.
-const ssOnStack = 1
+const (
+	ssOnStack = 1
+	ssDisable = 2
+)
 
 func sigaltstack(a *record.AltStack) stub.Call {
 	b := make([]byte, 24)
