@@ -23,7 +23,7 @@ func adjustFork(g *generator, t *task, v []int64) bool {
 	}
 	if v[1]&unix.CLONE_THREAD != 0 {
 		v[1] = v[1]&^unix.CLONE_VFORK | unix.CLONE_SIGHAND
-		if g.IntN(20) > 0 {
+		if g.IntN(80) > 0 {
 			v[1] |= unix.CLONE_FS | unix.CLONE_FILES // other threads are refused
 		}
 	}
@@ -52,7 +52,7 @@ func adjustFork(g *generator, t *task, v []int64) bool {
 // refused.
 func adjustUnshare(g *generator, t *task, v []int64) bool {
 	for _, o := range g.tasks {
-		if o != t && o.leader == t.leader && g.IntN(10) > 0 {
+		if o != t && o.leader == t.leader && g.IntN(80) > 0 {
 			return false
 		}
 	}
@@ -188,9 +188,6 @@ func adjustMask(g *generator, t *task, v []int64) bool {
 		v[1] &= g.Int64() // fewer
 	}
 	v[1] &^= 1 << (unix.SIGCONT - 1)
-	if !g.all {
-		v[1] &^= 1 << (unix.SIGTRAP - 1)
-	}
 	return true
 }
 

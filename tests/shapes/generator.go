@@ -44,7 +44,7 @@ type generator struct {
 	edge   bool           // edge-triggered entries, or waiting in epolls
 }
 
-// Generate makes a seed's program. all: with the operations that wait, see later.
+// Generate makes a seed's program. all: with the operations that wait, see later.go.
 func Generate(seed uint64, all bool) *Program {
 	g := &generator{all: all, Rand: rand.New(rand.NewPCG(seed, 0x666c6f65)), weight: map[string]int{}}
 	g.edge = g.IntN(2) == 0
@@ -89,7 +89,7 @@ func (g *generator) step() (Step, bool) {
 		for i, a := range o.args {
 			v[i] = g.value(a)
 		}
-		if (o.adjust == nil || o.adjust(g, t, v)) && (g.all || !later(o.name, v)) {
+		if (o.adjust == nil || o.adjust(g, t, v)) && (g.all || !waiting[o.name]) {
 			return Step{Task: int(t.slot), Code: code, Args: v}, true
 		}
 	}

@@ -180,12 +180,17 @@ func (t *tree) before() (*state, map[int]bool, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	// Twice: a task in sigsuspend that is stopped for a moment may drop what its
+	// own mask lets through and its handlers ignore.
 	queues := picture{}
-	if err := t.takeQueues(queues); err != nil {
-		return nil, nil, err
-	}
-	if err := t.settle(); err != nil {
-		return nil, nil, err
+	for range 2 {
+		clear(queues)
+		if err := t.takeQueues(queues); err != nil {
+			return nil, nil, err
+		}
+		if err := t.settle(); err != nil {
+			return nil, nil, err
+		}
 	}
 	s := &state{picture: t.look(), contents: takeContents(nil), reports: reports}
 	for k, v := range queues {
