@@ -217,6 +217,9 @@ func adjustLimit(g *generator, t *task, v []int64) bool {
 			v[i] = least[v[0]] + g.Int64N(10000)
 		}
 		v[i] = max(v[i], least[v[0]])
+		if v[0] == unix.RLIMIT_CPU || v[0] == unix.RLIMIT_RTTIME {
+			v[i] = min(v[i], 1<<32) // the kernel counts in ns, and overflows
+		}
 		if g.IntN(4) == 0 {
 			v[i] = -1
 		}

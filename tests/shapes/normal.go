@@ -47,6 +47,10 @@ var zombieStatus = map[string]bool{"Name": true, "State": true, "Tgid": true, "P
 //   - open files that the tree shares with tasks outside of it: the restored tree
 //     opens its own
 //   - sharing of semaphore undo lists (CLONE_SYSVSEM): there are no undos
+//   - the mask of a stopped task, which tells of it when it goes on: in
+//     sigsuspend(2) it is the call's until then, after a restore from then on
+//   - SIGCHLD pending for a stopped task: its children stop once more when they
+//     are restored, and it hears of that when it goes on
 //   - report: the "handled" and "pending" lines of a task that was stopped: what
 //     came while it was is delivered when it goes on
 const slack = 60 // seconds

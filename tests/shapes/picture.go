@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // picture is what /proc says of all tasks: "PID/TID what" to a value.
@@ -86,6 +88,14 @@ func (t *taker) status(key string, b []byte, zombie bool) {
 			continue
 		}
 		t.picture[key+"status "+name] = strings.TrimSpace(v)
+		if name == "SigBlk" && strings.Contains(string(b), "\nState:\tT") { // see normal.go
+			delete(t.picture, key+"status "+name)
+			delete(t.picture, key+"stat blocked")
+		}
+		if name == "ShdPnd" && strings.Contains(string(b), "\nState:\tT") { // see normal.go
+			n, _ := strconv.ParseUint(strings.TrimSpace(v), 16, 64)
+			t.picture[key+"status "+name] = strconv.FormatUint(n&^(1<<(unix.SIGCHLD-1)), 16)
+		}
 	}
 }
 

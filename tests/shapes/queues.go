@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"golang.org/x/sys/unix"
+
 	"floe/lib/tracer"
 )
 
@@ -38,6 +40,7 @@ func pending(tid int) bool {
 }
 
 func (w *worker) takeQueue(p picture, tid tracer.TID) error {
+	stopped := stateOf(int(tid)) == 'T'
 	return w.tracer.Do(func(pt *tracer.Ptrace) error {
 		if err := pt.Seize(tid, 0); err != nil {
 			return err
@@ -54,6 +57,9 @@ func (w *worker) takeQueue(p picture, tid tracer.TID) error {
 				return err
 			}
 			for i, info := range q {
+				if stopped && info[0] == byte(unix.SIGCHLD) {
+					continue // see normal.go
+				}
 				p[fmt.Sprintf("%d signal %d, shared %t", tid, i, shared)] = fmt.Sprintf("%x", info[:told])
 			}
 		}
