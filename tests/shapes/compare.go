@@ -102,6 +102,29 @@ func reportDifference(a, b string, wasStopped bool) (out []string) {
 	return out
 }
 
+// keep forgets all tasks but those of some processes.
+func (s *state) keep(pids []int, c *control) {
+	for k := range s.picture {
+		pid, _, _ := strings.Cut(k, " ")
+		pid, _, _ = strings.Cut(pid, "/")
+		n, err := strconv.Atoi(pid)
+		for i := range c.slot {
+			if int(c.slot[i].tid) == n {
+				n = int(c.slot[i].tgid) // lines of sharing begin with a thread's id
+				break
+			}
+		}
+		if err == nil && !slices.Contains(pids, n) {
+			delete(s.picture, k)
+		}
+	}
+	for i := range s.reports {
+		if !slices.Contains(pids, int(c.slot[i].tgid)) {
+			delete(s.reports, i)
+		}
+	}
+}
+
 // after compares with what was before, lets the tree go on, and compares what
 // comes then. untouched: it was not restored.
 func (t *tree) after(before *state, stopped map[int]bool, early map[int]string, untouched bool) error {

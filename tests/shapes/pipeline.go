@@ -1,6 +1,7 @@
 package shapes
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -123,8 +124,31 @@ func (t *tree) gone(members []int) error {
 	return nil
 }
 
-// restore brings it back. If it says no, nothing may be left.
-func (t *tree) restore() error {
+// restore brings it back. Tasks outside of the tree may hold a pid of it, as
+// the id of their group or session: then they end, and it is tried again.
+func (t *tree) restore(before *state, members []int) error {
+	err := t.tryRestore()
+	var f *failure
+	if errors.As(err, &f) && strings.Contains(f.reason, " is taken: it is the ") {
+		t.result.Retried++
+		t.endOthers()
+		before.keep(members, t.c)
+		err = t.tryRestore()
+	}
+	return err
+}
+
+// endOthers ends all tasks; there is no tree at this time.
+func (t *tree) endOthers() {
+	_ = unix.Kill(-1, unix.SIGKILL)
+	for len(processes()) > 0 {
+		t.sweep()
+		time.Sleep(50 * time.Microsecond)
+	}
+}
+
+// tryRestore runs restore. If it says no, nothing may be left.
+func (t *tree) tryRestore() error {
 	others := processes() // outside of the tree
 	messages, err := t.messages()
 	if err != nil {

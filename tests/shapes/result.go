@@ -34,6 +34,7 @@ type Result struct {
 	Carried int // operations that were carried out
 	Worked  int // those that the kernel took
 	Codes   map[string]int
+	Retried int // restores, for a pid that a task outside of the tree had taken
 }
 
 // Good tells whether it is no failure.
@@ -43,6 +44,8 @@ func (r *Result) Good() bool { return r.Outcome == Same || r.Outcome == Refused 
 func (r *Result) Like() string { return string(r.Outcome) + ": " + r.class() }
 
 var (
+	failedStage   = regexp.MustCompile(`^freeze: (\w+) failed: `) // freeze says it too, and may be first
+	runsOn        = regexp.MustCompile(`; (task \d+|it) runs on$`)
 	inParentheses = regexp.MustCompile(` ?\([^)]*\)+`)
 	paths         = regexp.MustCompile(`/[^ :,]*`)
 	numbers       = regexp.MustCompile(`0x[0-9a-f]+|\b[0-9a-f]{6,}\b|-?\d+`)
@@ -58,6 +61,8 @@ func (r *Result) class() string {
 		}
 		s = s[:quoted]
 	}
+	s = failedStage.ReplaceAllString(s, "$1: ")
+	s = runsOn.ReplaceAllString(s, "")
 	s = inParentheses.ReplaceAllString(s, "")
 	s = paths.ReplaceAllString(s, "FILE")
 	s = numbers.ReplaceAllString(s, "N")

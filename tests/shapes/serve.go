@@ -85,7 +85,7 @@ func (t *tree) through(plain bool) error {
 			return err
 		}
 		if refused == nil {
-			if err := t.restore(); err != nil {
+			if err := t.restore(before, members); err != nil {
 				return err
 			}
 		}

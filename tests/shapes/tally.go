@@ -18,6 +18,7 @@ type tally struct {
 	tasks    int
 	most     int
 	total    int
+	retried  int
 }
 
 type failed struct {
@@ -31,6 +32,7 @@ func (t *tally) add(p *Program, r *Result) {
 	t.Lock()
 	defer t.Unlock()
 	t.total++
+	t.retried += r.Retried
 	t.millis += r.Millis
 	t.tasks += r.Tasks
 	t.most = max(t.most, r.Tasks)
@@ -63,8 +65,8 @@ func (t *tally) failures(n int) []failed {
 
 func (t *tally) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d seeds, %d of %d operations worked somewhere, %.1f tasks (most %d) and %.1f ms each\n",
-		t.total, len(t.codes), len(ops)-2, float64(t.tasks)/float64(t.total), t.most, t.millis/float64(t.total))
+	fmt.Fprintf(&b, "%d seeds, %d of %d operations worked somewhere, %.1f tasks (most %d) and %.1f ms each; %d restores tried again: pids taken by others\n",
+		t.total, len(t.codes), len(ops)-2, float64(t.tasks)/float64(t.total), t.most, t.millis/float64(t.total), t.retried)
 	keys := slices.SortedFunc(maps.Keys(t.outcomes), func(x, y string) int {
 		if d := t.outcomes[y] - t.outcomes[x]; d != 0 {
 			return d
