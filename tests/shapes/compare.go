@@ -186,7 +186,7 @@ func anonymousAt(pid int, addr uint64) bool {
 // compareReports compares those of the given slots, or of all.
 func (t *tree) compareReports(before, after map[int]string, only map[int]bool) (out []string) {
 	for _, i := range slices.Sorted(maps.Keys(before)) {
-		if only != nil && !only[i] {
+		if only != nil && !only[i] || t.ended[int(t.c.slot[i].tgid)] != 0 && t.state(i) == 0 && t.result.Retried > 0 {
 			continue
 		}
 		now, ok := after[i]

@@ -29,10 +29,10 @@ func processes() []int {
 	return pids
 }
 
-// takePicture looks at every task there is.
-func takePicture() picture {
+// takePicture looks at every task of the processes, in their order.
+func takePicture(pids []int) picture {
 	t := &taker{picture{}, map[string]int{}}
-	for _, pid := range processes() {
+	for _, pid := range pids {
 		dir := fmt.Sprintf("/proc/%d/", pid)
 		zombie := stateOf(pid) == 'Z'
 		tids := numbersIn(dir + "task")

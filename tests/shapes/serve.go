@@ -199,12 +199,15 @@ func (t *tree) before() (*state, map[int]bool, error) {
 	return s, stopped, nil
 }
 
+// look takes a picture, of the tree first: numbers in it don't depend on others.
 func (t *tree) look() picture {
-	p := takePicture()
-	p.takeSharing(p.living())
 	inside := t.members()
+	slices.Sort(inside)
+	outside := slices.DeleteFunc(processes(), func(pid int) bool { return slices.Contains(inside, pid) })
+	p := takePicture(slices.Concat(inside, outside))
+	p.takeSharing(p.living())
 	p.takeOpenFiles(inside)
-	p.takeOpenFiles(slices.DeleteFunc(processes(), func(pid int) bool { return slices.Contains(inside, pid) }))
+	p.takeOpenFiles(outside)
 	return p
 }
 
