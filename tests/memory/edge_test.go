@@ -13,9 +13,9 @@ import (
 	"floe/tests/harness"
 )
 
-func crowd(t *testing.T, kind string, n int) *harness.Running {
+func many(t *testing.T, kind string, n int) *harness.Running {
 	t.Helper()
-	return harness.Launch(t, &harness.Victim{Name: "crowd", Args: []string{"./crowd", kind, strconv.Itoa(n)}, Prepare: harness.CompiledC("crowd")}, nil)
+	return harness.Launch(t, &harness.Victim{Name: "many", Args: []string{"./many", kind, strconv.Itoa(n)}, Prepare: harness.CompiledC("many")}, nil)
 }
 
 // TestAsManyAsMay has processes with nearly as many mappings as they may. One
@@ -41,9 +41,9 @@ func TestAsManyAsMay(t *testing.T) {
 		return bytes.Count(maps, []byte("\n")) - bytes.Count(maps, []byte("[vsyscall]"))
 	}
 	const few, own = 10, 3
-	besides := count(crowd(t, "mappings", few)) - few
+	besides := count(many(t, "mappings", few)) - few
 
-	r := crowd(t, "mappings", limit-own-besides)
+	r := many(t, "mappings", limit-own-besides)
 	if n := count(r); n != limit-own {
 		t.Fatalf("it has %d mappings, not %d", n, limit-own)
 	}
@@ -54,7 +54,7 @@ func TestAsManyAsMay(t *testing.T) {
 		t.Errorf("it has %d mappings, and had %d", n, limit-own)
 	}
 
-	r = crowd(t, "mappings", limit-own-besides+1)
+	r = many(t, "mappings", limit-own-besides+1)
 	p := harness.Start(t, nil, nil, "bash", "-c", fmt.Sprintf("freeze --then kill %d | %s >%s", r.PID, harness.Stages, filepath.Join(r.Dir, "image")))
 	if e := p.Wait(t); e.Code() == 0 || !strings.Contains(p.Stderr.String(), fmt.Sprintf("it has %d mappings, and 3 more are needed to restore it: the limit is %d", limit-own+1, limit)) {
 		t.Errorf("%d mappings: %s: %s", limit-own+1, e, p.Stderr)
@@ -67,7 +67,7 @@ func TestAsManyAsMay(t *testing.T) {
 // TestHostileMemory changes a large image so that all that can be asked of a
 // mapping is asked of each, and restores that: it may fail, and takes no memory.
 func TestHostileMemory(t *testing.T) {
-	r := crowd(t, "mappings", 60000)
+	r := many(t, "mappings", 60000)
 	image := filepath.Join(r.Dir, "image")
 	r.Checkpoint(t, image, "")
 	flags := strings.Fields("dc dd hg mg nh rr sr wf lo lf ac nr gd")
@@ -96,7 +96,7 @@ func TestHostileMemory(t *testing.T) {
 // machine has, for what takes no room in the image: restore refuses it, and does
 // not try.
 func TestHostileSize(t *testing.T) {
-	r := crowd(t, "guards", 10)
+	r := many(t, "guards", 10)
 	image := filepath.Join(r.Dir, "image")
 	r.Checkpoint(t, image, "")
 	good, err := os.ReadFile(image)

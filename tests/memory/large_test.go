@@ -69,12 +69,12 @@ func measured(t *testing.T, p program) {
 	}
 }
 
-// TestCrowd checkpoints a process that has very much of one thing, and restores
+// TestMany checkpoints a process that has very much of one thing, and restores
 // it, from a file and from a pipe.
-func TestCrowd(t *testing.T) {
+func TestMany(t *testing.T) {
 	for _, args := range [][]string{{"mappings", "60000"}, {"guards", "300000"}} {
 		t.Run(args[0], func(t *testing.T) {
-			r := harness.Launch(t, &harness.Victim{Name: "crowd", Args: append([]string{"./crowd"}, args...), Prepare: harness.CompiledC("crowd")}, nil)
+			r := harness.Launch(t, &harness.Victim{Name: "many", Args: append([]string{"./many"}, args...), Prepare: harness.CompiledC("many")}, nil)
 			image := filepath.Join(r.Dir, "image")
 			checkpoint := func() {
 				tree := harness.Tree(r.PID)
