@@ -19,7 +19,11 @@ func TestIDInUse(t *testing.T) {
 			r := begin(t, shape)
 			image := filepath.Join(r.Dir, "image")
 			tree := harness.Tree(r.PID)
-			harness.Bash(t, fmt.Sprintf("freeze --then kill %d | %s >%s", r.PID, harness.Stages, image))
+			// freeze would not kill it.
+			harness.Bash(t, fmt.Sprintf("freeze %d | %s >%s", r.PID, harness.Stages, image))
+			for _, pid := range tree {
+				_ = syscall.Kill(pid, syscall.SIGKILL)
+			}
 			harness.WaitGone(t, tree)
 			away := r.Left()
 			if len(away) != 1 {
