@@ -33,7 +33,7 @@ type common struct {
 const (
 	memoryLimit = 40 << 20 // bytes
 	gcPercent   = 400
-	room        = 16 << 20 // bytes for garbage, and the runtime's own
+	room        = 8 << 20 // bytes for garbage, and the runtime's own
 )
 
 // keepSmall sets the limits once the first collection of garbage shows that

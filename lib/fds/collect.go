@@ -17,6 +17,9 @@ type Tree struct {
 	Tasks []*record.Task // Pid, Comm, State, Tids, FilesId, FsId, Umask, HasTty and TtyNr are used
 	Clock *record.Clocks // when the tree was frozen; nil: now
 	Add   func(rec *record.Record, payload []byte) error
+	// Step, if set, is told of each descriptor: a tree may have so many of them that
+	// it is long before the first record.
+	Step func()
 	// Verbosef says what is refused beyond the first refusal; may be nil.
 	Verbosef func(format string, args ...any)
 }
@@ -36,6 +39,8 @@ type collector struct {
 	pipes    map[object]*pipeObject
 	extra    []*record.OpenFile // of descriptions that became several
 	locks    []*record.FileLock
+	held     map[*slot][]line  // lines of fdinfo: the locks that a table holds through a slot
+	links    map[string]string // names that were seen
 	pidfds   map[int32]int
 	others   map[object]holder // pipes that processes outside of the tree hold
 	refused  refusals
@@ -44,8 +49,11 @@ type collector struct {
 // CollectTree adds the records of all that the tree has open.
 func CollectTree(t *Tree) error {
 	c := &collector{tree: t, clock: t.Clock, byObject: map[object][]*desc{}, files: map[fileKey]uint64{},
-		pipes: map[object]*pipeObject{}, pidfds: map[int32]int{}}
+		pipes: map[object]*pipeObject{}, pidfds: map[int32]int{}, held: map[*slot][]line{}, links: map[string]string{}}
 	defer c.close()
+	if t.Step == nil {
+		t.Step = func() {}
+	}
 	if c.clock == nil {
 		now, err := clocks.Now()
 		if err != nil {
@@ -74,6 +82,7 @@ func (c *collector) describe() error {
 			if d.kind != k {
 				continue
 			}
+			c.tree.Step()
 			err := k.describe(c, d)
 			if err == nil {
 				err = c.owner(d)

@@ -42,17 +42,18 @@ func (c *collector) directory(t *record.Task, link, name string) (uint64, error)
 	if err := unix.Stat(link, &st); err != nil {
 		return 0, fmt.Errorf("%s: %w", link, err)
 	}
+	dir := statusOf(&st)
 	refuse := func(what, hint string) error {
 		return &Refusal{Pid: t.Pid, Comm: t.Comm, Fd: -1, What: "its " + name + ", " + what, Hint: hint}
 	}
 	if isAnon(path) {
 		return 0, refuse(fmt.Sprintf("%q, which can't be reached by name,", path), "change it first")
 	}
-	if what, hint := c.reachable(path, &st); what != "" {
+	if what, hint := c.reachable(path, &dir); what != "" {
 		if hint == "" {
 			hint = "change it first"
 		}
 		return 0, refuse(what, hint)
 	}
-	return c.file(path, &st)
+	return c.file(path, &dir)
 }

@@ -23,7 +23,7 @@ func (c *collector) fileLocks(d *desc) error {
 	}
 	seen := map[held]bool{}
 	for _, s := range d.slots {
-		for _, l := range s.locks {
+		for _, l := range c.held[s] {
 			lock, err := parseLock(l.value)
 			var sort lockSort
 			if errors.As(err, &sort) {

@@ -44,7 +44,7 @@ const deletedSuffix = " (deleted)"
 
 // reachable tells whether path, as /proc shows it for something that st
 // describes, leads to that same thing; if not, what it is, for people.
-func (c *collector) reachable(path string, st *unix.Stat_t) (what, hint string) {
+func (c *collector) reachable(path string, st *status) (what, hint string) {
 	var at unix.Stat_t
 	err := unix.Lstat(path, &at)
 	switch {
@@ -87,7 +87,7 @@ type fileKey struct {
 }
 
 // file is the file_id of a file, whose record is added when it is new.
-func (c *collector) file(path string, st *unix.Stat_t) (uint64, error) {
+func (c *collector) file(path string, st *status) (uint64, error) {
 	key := fileKey{st.Dev, st.Ino, path}
 	if id, ok := c.files[key]; ok {
 		return id, nil

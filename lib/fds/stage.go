@@ -12,6 +12,7 @@ func Collect(ctx *stage.Context) error {
 	t := &Tree{
 		Tasks: ctx.Image.Tasks,
 		Clock: ctx.Image.Header.GetClocks(),
+		Step:  ctx.Step,
 		Add: func(rec *record.Record, payload []byte) error {
 			n++
 			if err := ctx.Err(); err != nil {

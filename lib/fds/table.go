@@ -23,7 +23,6 @@ type slot struct {
 	table   *table
 	fd      int32
 	cloexec bool
-	locks   []line // of fdinfo: those that this table holds through the slot
 	desc    *desc
 	openID  uint64
 }
@@ -32,7 +31,7 @@ type slot struct {
 type desc struct {
 	slots []*slot // who has it; never empty
 	link  string  // as readlink(2) shows it
-	stat  unix.Stat_t
+	stat  status
 	info  *fdinfo
 	kind  kind
 	rec   *record.OpenFile
@@ -43,6 +42,18 @@ func (d *desc) id() uint64 { return d.rec.OpenId }
 // format is the file type of st_mode. Anonymous inodes of newer kernels look
 // like regular files: link tells them.
 func (d *desc) format() uint32 { return d.stat.Mode & unix.S_IFMT }
+
+// status is what is used of a struct stat. There may be very many of them.
+type status struct {
+	Dev, Ino, Nlink, Rdev uint64
+	Mode, Uid, Gid        uint32
+	Size                  int64
+	Mtim                  unix.Timespec
+}
+
+func statusOf(st *unix.Stat_t) status {
+	return status{st.Dev, st.Ino, uint64(st.Nlink), st.Rdev, st.Mode, st.Uid, st.Gid, st.Size, st.Mtim}
+}
 
 // gather reads every descriptor table of the tree.
 func (c *collector) gather(tasks []*record.Task) error {
@@ -108,24 +119,42 @@ func (c *collector) gatherTable(tab *table) error {
 
 // gatherSlot reads one descriptor and finds its description, or makes it.
 func (c *collector) gatherSlot(dir *fdDirs, s *slot) error {
+	c.tree.Step()
 	d := &desc{slots: []*slot{s}}
 	var err error
 	if d.link, err = dir.link(s.fd); err != nil {
 		return err
 	}
-	if err := dir.stat(s.fd, &d.stat); err != nil {
+	d.link = c.oneOf(d.link)
+	var st unix.Stat_t
+	if err := dir.stat(s.fd, &st); err != nil {
 		return err
 	}
+	d.stat = statusOf(&st)
 	if d.info, err = dir.info(s.fd); err != nil {
 		return err
 	}
 	s.cloexec = d.info.cloexec
 	for _, l := range d.info.rest {
 		if l.key == "lock" {
-			s.locks = append(s.locks, l)
+			c.held[s] = append(c.held[s], l)
 		}
 	}
 	return c.share(d)
+}
+
+// maxLinks bounds the names that are kept once.
+const maxLinks = 4096
+
+// oneOf is the same name, in memory that others of it share.
+func (c *collector) oneOf(link string) string {
+	if known, ok := c.links[link]; ok {
+		return known
+	}
+	if len(c.links) < maxLinks {
+		c.links[link] = link
+	}
+	return link
 }
 
 // object identifies what a description is a description of. Anonymous inodes

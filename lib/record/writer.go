@@ -188,7 +188,7 @@ func Marshal(rec *Record) ([]byte, error) {
 	}
 	n := len(b) - maxLength
 	if n > MaxRecord {
-		return nil, fmt.Errorf("%s record of %d bytes: %w", rec.Kind(), n, ErrTooLarge)
+		return nil, fmt.Errorf("%s record of %d bytes; the limit is %d: %w", rec.Kind(), n, MaxRecord, ErrTooLarge)
 	}
 	if n > alwaysDecodes {
 		if _, err := decodeRecord(b[maxLength:], &Record{}); err != nil {

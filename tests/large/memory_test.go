@@ -13,6 +13,13 @@ var cases = []struct {
 	args      []string
 	processes int
 }{
+	{"1,500 processes", []string{"children", "1500", "0"}, 1500},
+	{"60,000 mappings with all advice", []string{"mappings", "60000"}, 1},
+	{"20,000 threads", []string{"threads", "20000"}, 1},
+	{"300,000 guards", []string{"guards", "300000"}, 1},
+	{"40,000 queued signals", []string{"queued", "40000"}, 1},
+	// As many to a process as the hard limit of many systems lets it have.
+	{"100,000 descriptors", []string{"children", "6", "17000"}, 6},
 	{"200 full pipes", []string{"pipes", "200", "65536"}, 1},
 }
 
