@@ -91,11 +91,13 @@ func (x *Exit) take(p *tracer.Ptrace) error {
 	if _, err := ToEventStop(p, x.tid); err != nil {
 		return err
 	}
-	err = Settle(p, x.tid, x.final)
+	if err = Settle(p, x.tid, x.final); err == nil {
+		err = x.wipe() // nobody is in it
+	}
 	if res != 0 {
 		err = errors.Join(err, fmt.Errorf("task %d: munmap of floe's arena: %w", x.tid, unix.Errno(-res)))
 	}
-	return errors.Join(err, x.wipe())
+	return err
 }
 
 // wipe takes the program out of the vDSO.
