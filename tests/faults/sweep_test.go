@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -12,18 +13,30 @@ import (
 )
 
 // sampled is about how many faults of a program make test tries.
-var sampled = map[string]int{"freeze": 40, "vmadump": 30, "vdsoprobe": 30, "fddump": 30, "pagedump": 60}
+var sampled = map[string]int{"restore": 100, "freeze": 40, "vmadump": 30, "vdsoprobe": 30, "fddump": 30, "pagedump": 30}
 
 // faults are all faults at the points, in order.
 func faults(list []point) []fault {
 	var out []fault
-	for _, p := range list {
-		for _, e := range p.errors() {
-			out = append(out, fault{p, e})
+	for i, p := range list {
+		if !afterExec(list[:i], p) {
+			for _, e := range p.errors() {
+				out = append(out, fault{p, e})
+			}
 		}
 		out = append(out, fault{p, killed})
 	}
 	return out
+}
+
+// afterExec tells whether a call is the read by which package syscall learns that
+// a child has called exec. It takes an error, which a pipe never gives, for the
+// child's, and waits for the child's end.
+func afterExec(before []point, p point) bool {
+	const calls = 4 // that may come between
+	return p.nr == unix.SYS_READ && slices.ContainsFunc(before[max(0, len(before)-calls):], func(b point) bool {
+		return b.who == "child" && b.nr == unix.SYS_EXECVE
+	})
 }
 
 // chosen are the faults to try: all, every k-th, or those that -only names.
