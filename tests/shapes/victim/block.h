@@ -52,7 +52,9 @@ static void wait_in(struct slot *s, const i64 *a)
 static long op_block(struct slot *s, const i64 *a)
 {
 	i64 copy[3] = {a[0], a[1], a[2]};
-	if (a[0] == 3) /* it may be interrupted, and must find the same one again */
+	/* When the call is interrupted it looks for its descriptor once more: one
+	   that nobody else closes or replaces. */
+	if (a[0] != 10)
 		copy[1] = SYS_3(__NR_fcntl, a[1], F_DUPFD, last_fd + 10);
 	__atomic_store_n(&s->blocked, 1, __ATOMIC_SEQ_CST);
 	ring();
