@@ -2,10 +2,13 @@ package freezer
 
 import (
 	"fmt"
+	"slices"
+	"sort"
 
 	"golang.org/x/sys/unix"
 
 	"floe/lib/tracer"
+	"floe/lib/vdso"
 )
 
 // A signal handler that interrupted a call of the vDSO returns into it: the
@@ -18,8 +21,8 @@ const maxStack = 16 << 20
 
 // frames looks for signal frames on the stacks of one process's threads.
 type frames struct {
-	tid  tracer.TID        // whose memory it is
-	seen map[uint64]uint64 // stacks that have been looked at, from, to
+	tid  tracer.TID  // whose memory it is
+	seen []vdso.Span // what has been looked at, in order and apart from each other
 	buf  []byte
 }
 
@@ -37,31 +40,46 @@ func (f *frames) returnsTo(sp uint64, inside func(pc uint64) bool) bool {
 	return found
 }
 
-// scan looks at one stack, up to where its mapping ends.
+// scan looks at one stack, up to where its mapping ends, or to where another has
+// been looked at: many threads may have their stacks in one mapping.
 func (f *frames) scan(sp uint64, frame func(pc, sp uint64)) {
 	sp &^= 7
-	for from, to := range f.seen {
-		if sp >= from && sp < to {
+	next := sort.Search(len(f.seen), func(i int) bool { return f.seen[i].End > sp })
+	end, known := sp+maxStack, false
+	if next < len(f.seen) {
+		if f.seen[next].Start <= sp {
 			return
 		}
+		if start := f.seen[next].Start; start < end {
+			end, known = start, true
+		}
 	}
+	at := f.look(sp, end, frame)
+	if known && at >= end {
+		f.seen[next].Start = sp
+		return
+	}
+	f.seen = slices.Insert(f.seen, next, vdso.Span{Start: sp, End: max(at, sp+1)})
+}
+
+// look looks at a stack from sp to end, and returns where it ends.
+func (f *frames) look(sp, end uint64, frame func(pc, sp uint64)) uint64 {
 	size := 16 << 10
 	at := sp
-	for at < sp+maxStack {
+	for at < end {
 		if cap(f.buf) < size {
 			f.buf = make([]byte, size)
 		}
-		b := f.buf[:size]
+		b := f.buf[:min(uint64(size), end+frameRoom-at)]
 		n := readSome(f.tid, at, b)
 		savedPCs(b[:n], at, frame)
-		if n < size {
-			at += uint64(n)
-			break
+		if n < len(b) {
+			return at + uint64(n)
 		}
-		at += uint64(size - frameRoom) // a frame may lie across two blocks
+		at += uint64(len(b) - frameRoom) // a frame may lie across two blocks
 		size = min(4*size, 1<<20)
 	}
-	f.seen[sp] = at
+	return at
 }
 
 // frameRoom is more than a frame has, bytes.
@@ -93,7 +111,7 @@ func readSome(tid tracer.TID, at uint64, b []byte) int {
 // handlers looks for handlers that return into the vDSO.
 func (t *Tree) handlers(p *tracer.Ptrace) error {
 	for _, proc := range t.Procs {
-		f := &frames{tid: tracer.TID(proc.PID), seen: map[uint64]uint64{}}
+		f := &frames{tid: tracer.TID(proc.PID)}
 		for _, th := range proc.Threads {
 			if th.gone {
 				continue

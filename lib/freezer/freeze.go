@@ -238,31 +238,64 @@ func (t *Tree) ended(proc *Process) error {
 // awaitStops waits until every thread that was asked to stop has, or is gone.
 func (t *Tree) awaitStops(ctx context.Context, p *tracer.Ptrace) error {
 	last := time.Now()
+	waiting := t.running()
 	for spins := 0; ; spins++ {
-		tid, stop, err := p.WaitAny(false)
-		if err != nil && !errors.Is(err, tracer.ErrTaskGone) {
+		more, moved, err := t.poll(p, waiting)
+		if err != nil {
 			return err
 		}
-		if tid != 0 {
+		if waiting = more; moved {
 			last = time.Now()
-			if err := t.stopped(p, tid, stop); err != nil {
-				return err
-			}
 			continue
 		}
-		waiting := t.running()
-		if waiting == nil {
+		if len(waiting) == 0 {
 			return nil
 		}
 		if quiet := time.Since(last); quiet > t.stall || ctx.Err() != nil {
-			return t.stuck(waiting, quiet <= t.stall)
-		} else if quiet > firstStall/10 && lost(waiting.TID) {
+			return t.stuck(waiting[0], quiet <= t.stall)
+		} else if quiet > firstStall/10 && lost(waiting[0].TID) {
 			return errAgain // exec took it away without a word
 		}
 		if spins > 20 {
 			time.Sleep(50 * time.Microsecond)
 		}
 	}
+}
+
+// poll takes the stops that have come: those of the threads that are waited for,
+// and of newborns. It returns the threads that have not stopped yet. A wait for
+// one task finds it by its number; a wait for any goes through all of them.
+func (t *Tree) poll(p *tracer.Ptrace, waiting []*Thread) (rest []*Thread, moved bool, err error) {
+	rest = waiting[:0]
+	for _, th := range waiting {
+		s, ok, err := p.Poll(th.TID)
+		if err != nil && !errors.Is(err, tracer.ErrTaskGone) {
+			return nil, moved, err
+		}
+		if ok {
+			moved = true
+			if err := t.stopped(p, th.TID, s); err != nil {
+				return nil, moved, err
+			}
+		}
+		if !th.stopped && !th.gone {
+			rest = append(rest, th)
+		}
+	}
+	for !moved {
+		tid, s, err := p.WaitAny(false)
+		if errors.Is(err, tracer.ErrTaskGone) || err == nil && tid == 0 {
+			return rest, moved, nil
+		} else if err != nil {
+			return nil, moved, err
+		}
+		moved = true
+		if err := t.stopped(p, tid, s); err != nil {
+			return nil, moved, err
+		}
+		rest = t.running()
+	}
+	return rest, moved, nil
 }
 
 func (t *Tree) stopped(p *tracer.Ptrace, tid tracer.TID, s tracer.Stop) error {
@@ -295,14 +328,15 @@ func (t *Tree) stopped(p *tracer.Ptrace, tid tracer.TID, s tracer.Stop) error {
 	return err
 }
 
-// running is a thread that has not stopped yet, if there is one.
-func (t *Tree) running() *Thread {
+// running are the threads that have not stopped yet.
+func (t *Tree) running() []*Thread {
+	var list []*Thread
 	for _, th := range t.threads {
 		if !th.stopped && !th.gone {
-			return th
+			list = append(list, th)
 		}
 	}
-	return nil
+	return list
 }
 
 func (t *Tree) stuck(th *Thread, cut bool) error {
@@ -357,11 +391,7 @@ func (t *Tree) release(ctx context.Context, p *tracer.Ptrace) error {
 	}
 	const grace = 200 * time.Millisecond // past the end of ctx
 	var end time.Time
-	for {
-		th := t.running()
-		if th == nil {
-			return nil
-		}
+	for waiting := t.running(); len(waiting) > 0; waiting = t.running() {
 		if ctx.Err() != nil {
 			if now := time.Now(); end.IsZero() {
 				end = now.Add(grace)
@@ -369,24 +399,22 @@ func (t *Tree) release(ctx context.Context, p *tracer.Ptrace) error {
 				return nil
 			}
 		}
-		tid, s, err := p.WaitAny(false)
-		if errors.Is(err, tracer.ErrTaskGone) {
-			return nil // no tracee is left
-		} else if err != nil {
+		first := waiting[0]
+		_, moved, err := t.poll(p, waiting)
+		if err != nil {
 			return err
 		}
-		if tid == 0 {
-			th.gone = lost(th.TID)
+		for _, th := range t.threads {
+			if err := t.drop(p, th); err != nil {
+				return err
+			}
+		}
+		if !moved {
+			first.gone = lost(first.TID)
 			time.Sleep(100 * time.Microsecond)
-			continue
-		}
-		if err := t.stopped(p, tid, s); err != nil {
-			return err
-		}
-		if err := t.drop(p, t.threads[tid]); err != nil {
-			return err
 		}
 	}
+	return nil
 }
 
 // lost tells whether a thread is no more, or is another one by now, that we

@@ -44,6 +44,11 @@ func (t *Tree) Kill(p *tracer.Ptrace) error {
 			_ = p.SetOptions(th.TID, tracer.OptExitKill)
 		}
 	}
+	for _, proc := range list {
+		if whole {
+			endOf(p, proc)
+		}
+	}
 	for whole {
 		// Every thread's end is ours to see, until none is left.
 		if _, _, err := p.WaitAny(true); err != nil {
@@ -51,6 +56,19 @@ func (t *Tree) Kill(p *tracer.Ptrace) error {
 		}
 	}
 	return nil
+}
+
+// endOf waits for the end of a process that was killed: of its first thread the
+// kernel tells when no other is left. A wait for any thread would go through all
+// of them each time.
+func endOf(p *tracer.Ptrace, proc *Process) {
+	for i := len(proc.Threads) - 1; i >= 0; i-- {
+		for {
+			if s, err := p.Wait(proc.Threads[i].TID); err != nil || s.Gone() {
+				break
+			}
+		}
+	}
 }
 
 // mayKill are the processes that can be sent a signal; an error says that one

@@ -15,7 +15,7 @@ import (
 
 // thread reads one thread, and its process too when q is set.
 func (c *collector) thread(g *inject.Guest, proc *Process, th *Thread, q *processQuery) (*record.Thread, error) {
-	stat, err := procfs.ReadStat(int(th.TID))
+	stat, err := procfs.ReadThreadStat(proc.PID, int(th.TID))
 	if err != nil {
 		return nil, err
 	}

@@ -91,14 +91,23 @@ func (p *parser) uint(n int) uint64 {
 
 // ReadStat reads a task's stat; tid may be a thread's. A task that is not
 // there is os.ErrNotExist.
-func ReadStat(tid int) (*Stat, error) {
-	b, err := read(tid, "stat")
+func ReadStat(tid int) (*Stat, error) { return readStat(fmt.Sprintf("/proc/%d/stat", tid)) }
+
+// ReadThreadStat reads the stat file of a thread of a process. ReadStat's, of the
+// same thread, has sums over all threads of the process in it, and takes long
+// where there are many.
+func ReadThreadStat(pid, tid int) (*Stat, error) {
+	return readStat(fmt.Sprintf("/proc/%d/task/%d/stat", pid, tid))
+}
+
+func readStat(path string) (*Stat, error) {
+	b, err := ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
 	s, err := ParseStat(b)
 	if err != nil {
-		return nil, fmt.Errorf("/proc/%d/%w", tid, err)
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return s, nil
 }
