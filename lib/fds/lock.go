@@ -34,6 +34,8 @@ func (c *collector) fileLocks(d *desc) error {
 			lock.OpenId = s.id()
 			if lock.Kind == record.FileLock_POSIX {
 				lock.FilesId, lock.Fd = s.table.id, s.fd
+			} else {
+				lock.Pid = 0
 			}
 			key := held{lock.FilesId, lock.Kind, lock.Start, lock.Len}
 			if !seen[key] {
@@ -85,7 +87,11 @@ func parseLock(s string) (*record.FileLock, error) {
 	if err != nil {
 		return nil, fmt.Errorf("fdinfo: lock %q: %w", s, err)
 	}
-	l.Start = start
+	pid, err := strconv.ParseInt(f[4], 10, 32)
+	if err != nil {
+		return nil, fmt.Errorf("fdinfo: lock %q: %w", s, err)
+	}
+	l.Start, l.Pid = start, int32(pid)
 	if f[7] == "EOF" {
 		return l, nil
 	}
@@ -102,6 +108,7 @@ func parseLock(s string) (*record.FileLock, error) {
 // other descriptor of the same file, which would drop the lock.
 type LockOp struct {
 	FilesID uint64
+	Pid     int32 // of the task that took it
 	Fd      int32
 	Type    int16 // F_RDLCK, F_WRLCK
 	Start   int64
@@ -114,7 +121,7 @@ func (s *Set) Locks() []LockOp {
 	var list []LockOp
 	for _, l := range s.im.FileLocks {
 		if l.Kind == record.FileLock_POSIX {
-			list = append(list, LockOp{l.FilesId, l.Fd, lockType(l), int64(l.Start), int64(l.Len)})
+			list = append(list, LockOp{l.FilesId, l.Pid, l.Fd, lockType(l), int64(l.Start), int64(l.Len)})
 		}
 	}
 	return list

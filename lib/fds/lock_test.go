@@ -36,7 +36,7 @@ func TestLocks(t *testing.T) {
 	o := reopenImage(t, im, OpenOptions{})
 	locks := o.Locks()
 	slices.SortFunc(locks, func(a, b LockOp) int { return int(a.Start - b.Start) })
-	want := []LockOp{{FilesID: 1, Fd: 3, Type: unix.F_WRLCK, Start: 20, Len: 10}, {FilesID: 1, Fd: 3, Type: unix.F_RDLCK, Start: 1 << 30}}
+	want := []LockOp{{FilesID: 1, Pid: v.pids[0], Fd: 3, Type: unix.F_WRLCK, Start: 20, Len: 10}, {FilesID: 1, Pid: v.pids[0], Fd: 3, Type: unix.F_RDLCK, Start: 1 << 30}}
 	if !slices.Equal(locks, want) {
 		t.Errorf("locks of tasks: %+v, want %+v", locks, want)
 	}

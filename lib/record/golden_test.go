@@ -113,7 +113,7 @@ func goldenDescriptors(add func(*Record, []byte)) {
 	for fd, open := range []uint64{7, 7, 1, 2, 8, 3, 4, 5, 6} {
 		add(&Record{Body: &Record_Fd{&Fd{FilesId: 1, Fd: int32(fd), OpenId: open, Cloexec: fd > 2}}}, nil)
 	}
-	add(&Record{Body: &Record_FileLock{&FileLock{OpenId: 1, Kind: FileLock_POSIX, Exclusive: true, Len: 10, FilesId: 1, Fd: 2}}}, nil)
+	add(&Record{Body: &Record_FileLock{&FileLock{OpenId: 1, Kind: FileLock_POSIX, Exclusive: true, Len: 10, FilesId: 1, Fd: 2, Pid: 100}}}, nil)
 }
 
 // lz4Of4096A is an lz4 block of 4096 times the letter A: one letter, 4090 times

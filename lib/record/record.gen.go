@@ -5269,7 +5269,10 @@ type FileLock struct {
 	Len       uint64 // bytes; 0: to the end, however far that moves
 	FilesId   uint64 // POSIX: the owner, a descriptor table
 	Fd        int32  // POSIX: a slot in it
-	unknown   []byte // fields that this version does not know, as they came
+	// POSIX: the process that took it, which F_GETLK tells; others may have the
+	// table too, and it may have ended.
+	Pid     int32
+	unknown []byte // fields that this version does not know, as they came
 }
 
 const sizeFileLock = 72 // bytes
@@ -5323,6 +5326,13 @@ func (x *FileLock) GetFd() int32 {
 	return x.Fd
 }
 
+func (x *FileLock) GetPid() int32 {
+	if x == nil {
+		return 0
+	}
+	return x.Pid
+}
+
 func (x *FileLock) encode(e *encoder) {
 	if x == nil {
 		return
@@ -5334,6 +5344,7 @@ func (x *FileLock) encode(e *encoder) {
 	e.uint64(40, x.Len)
 	e.uint64(48, x.FilesId)
 	e.sint32(56, x.Fd)
+	e.sint32(64, x.Pid)
 	e.b = append(e.b, x.unknown...)
 }
 
@@ -5353,6 +5364,8 @@ func (x *FileLock) decode(d *decoder, tag uint64) bool {
 		x.FilesId = d.uint64()
 	case 56:
 		x.Fd = d.sint32()
+	case 64:
+		x.Pid = d.sint32()
 	default:
 		return false
 	}

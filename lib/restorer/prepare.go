@@ -40,15 +40,24 @@ func (r *Restorer) giveDirectories(p *tracer.Ptrace) error {
 }
 
 func (r *Restorer) giveDescriptors(p *tracer.Ptrace) error {
-	watches, locks := r.watches(), r.locks()
+	watches := r.watches()
 	return r.live(func(t *record.Task) error {
 		if !r.shares.OwnsFiles(t) {
 			return nil
 		}
-		// Locks after all closing: a close of any descriptor of a file drops the
-		// locks on it.
-		return r.arena.RunSeq(p, tracer.TID(t.Pid), plan.Descriptors(r.im.Fds[t.FilesId], r.held.open),
-			plan.Watches(watches[t.FilesId]), plan.Locks(locks[t.FilesId]))
+		return r.arena.RunSeq(p, tracer.TID(t.Pid), plan.Descriptors(r.im.Fds[t.FilesId], r.held.open), plan.Watches(watches[t.FilesId]))
+	})
+}
+
+// takeLocks comes after all closing: a close of any descriptor of a file drops the
+// locks on it.
+func (r *Restorer) takeLocks(p *tracer.Ptrace) error {
+	locks := r.locks()
+	if len(locks) == 0 {
+		return nil
+	}
+	return r.live(func(t *record.Task) error {
+		return r.arena.RunSeq(p, tracer.TID(t.Pid), plan.Locks(locks[t.Pid]))
 	})
 }
 
@@ -61,11 +70,22 @@ func (r *Restorer) watches() map[uint64][]plan.Watch {
 	return by
 }
 
-// locks lists the record locks of each descriptor table.
-func (r *Restorer) locks() map[uint64][]plan.Lock {
-	by := map[uint64][]plan.Lock{}
+// locks lists the record locks that each process takes: those that it took, if it
+// has the descriptor table still, or else the first that has.
+func (r *Restorer) locks() map[int32][]plan.Lock {
+	by := map[int32][]plan.Lock{}
+	first := map[uint64]int32{} // by files_id
+	for _, t := range r.im.Tasks {
+		if t.State != record.Task_ZOMBIE && r.shares.OwnsFiles(t) {
+			first[t.FilesId] = t.Pid
+		}
+	}
 	for _, l := range r.held.set.Locks() {
-		by[l.FilesID] = append(by[l.FilesID], plan.Lock{FD: l.Fd, Type: l.Type, Start: l.Start, Len: l.Len})
+		pid := l.Pid
+		if t := r.im.Task(pid); t == nil || t.State == record.Task_ZOMBIE || t.FilesId != l.FilesID {
+			pid = first[l.FilesID]
+		}
+		by[pid] = append(by[pid], plan.Lock{FD: l.Fd, Type: l.Type, Start: l.Start, Len: l.Len})
 	}
 	return by
 }

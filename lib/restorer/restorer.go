@@ -123,7 +123,7 @@ func (r *Restorer) build(ctx context.Context, load LoadPages) error {
 		return err
 	}
 	return r.tracer.Do(func(p *tracer.Ptrace) error {
-		for _, step := range []func(*tracer.Ptrace) error{r.giveDirectories, r.giveDescriptors, r.finishMemory, r.makeZombies, r.makeThreads, r.setOwners, r.finishProcesses, r.settleTraps} {
+		for _, step := range []func(*tracer.Ptrace) error{r.giveDirectories, r.giveDescriptors, r.takeLocks, r.finishMemory, r.makeZombies, r.makeThreads, r.setOwners, r.finishProcesses, r.settleTraps} {
 			if err := cmpErr(ctx, step(p)); err != nil {
 				return err
 			}

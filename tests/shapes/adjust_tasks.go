@@ -39,9 +39,6 @@ func adjustFork(g *generator, t *task, v []int64) bool {
 	if v[1]&(unix.CLONE_THREAD|unix.CLONE_PARENT) != 0 {
 		v[2] = 0
 	}
-	if !g.all {
-		v[1], v[2] = plainFork(v[1], v[2])
-	}
 	c := t.clone(v[0], v[1])
 	g.tasks = append(g.tasks, c)
 	t.blocked = t.blocked || v[1]&unix.CLONE_VFORK != 0
@@ -73,9 +70,6 @@ func adjustEnd(g *generator, t *task, v []int64) bool {
 	if t.leader == 0 {
 		return false // the root stays
 	}
-	if !g.all && g.hasChildren(t) {
-		return false // they would leave the tree
-	}
 	for _, o := range g.tasks {
 		o.gone = o.gone || o.leader == t.leader
 	}
@@ -87,17 +81,8 @@ func adjustEnd(g *generator, t *task, v []int64) bool {
 	return true
 }
 
-func (g *generator) hasChildren(t *task) bool {
-	for _, o := range g.tasks {
-		if isChild(o, t) {
-			return true
-		}
-	}
-	return false
-}
-
 func adjustExitThread(g *generator, t *task, v []int64) bool {
-	if t.slot == 0 || !g.all && g.hasChildren(t) {
+	if t.slot == 0 {
 		return false
 	}
 	t.gone = true

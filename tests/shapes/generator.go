@@ -40,13 +40,12 @@ type generator struct {
 	tasks  []*task
 	weight map[string]int // of groups
 	most   int            // tasks
-	all    bool           // what is in later too
 	edge   bool           // edge-triggered entries, or waiting in epolls
 }
 
 // Generate makes a seed's program. all: with the operations that wait, see later.go.
-func Generate(seed uint64, all bool) *Program {
-	g := &generator{all: all, Rand: rand.New(rand.NewPCG(seed, 0x666c6f65)), weight: map[string]int{}}
+func Generate(seed uint64) *Program {
+	g := &generator{Rand: rand.New(rand.NewPCG(seed, 0x666c6f65)), weight: map[string]int{}}
 	g.edge = g.IntN(2) == 0
 	for _, o := range ops[2:] {
 		if _, ok := g.weight[o.group]; !ok {
@@ -89,7 +88,7 @@ func (g *generator) step() (Step, bool) {
 		for i, a := range o.args {
 			v[i] = g.value(a)
 		}
-		if (o.adjust == nil || o.adjust(g, t, v)) && (g.all || !waiting[o.name]) {
+		if o.adjust == nil || o.adjust(g, t, v) {
 			return Step{Task: int(t.slot), Code: code, Args: v}, true
 		}
 	}
@@ -134,7 +133,7 @@ func (g *generator) someTask(ok func(*task) bool) *task {
 
 // stops chooses processes to be stopped before the checkpoint.
 func (g *generator) stops() (out []Stop) {
-	if g.IntN(4) > 0 || !g.all && !laterStops {
+	if g.IntN(4) > 0 {
 		return nil
 	}
 	for range 1 + g.IntN(3) {

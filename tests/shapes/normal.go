@@ -39,6 +39,8 @@ var zombieStatus = map[string]bool{"Name": true, "State": true, "Tgid": true, "P
 //     joins them or not as their history was
 //   - "ac" of mappings that can't be written to: whether they ever could
 //   - the time left of a timer runs on: it may become less, by up to slack
+//   - the order of children: one that a sibling made, and that shares with it,
+//     may come back behind others
 //   - the owner of a flock(2) is whoever asked for it, and restore does
 //   - O_LARGEFILE of pipes: it has no meaning there
 //   - what is in a pipe that nobody can read from

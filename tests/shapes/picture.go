@@ -58,6 +58,9 @@ func (t *taker) thread(key, dir string) {
 	for _, name := range []string{"syscall", "wchan", "children", "timerslack_ns", "personality"} {
 		t.picture[key+name] = string(readProc(dir + name))
 	}
+	children := strings.Fields(t.picture[key+"children"])
+	slices.Sort(children)
+	t.picture[key+"children"] = strings.Join(children, " ")
 	if k := key + "timerslack_ns"; t.picture[k] == "0\n" {
 		t.picture[k] = "1\n"
 	}
@@ -103,6 +106,9 @@ func (t *taker) process(key, dir string) {
 	for _, name := range []string{"limits", "timers", "auxv", "environ", "cmdline", "oom_score_adj", "cgroup"} {
 		t.picture[key+name] = string(readProc(dir + name))
 	}
+	children := strings.Fields(t.picture[key+"children"])
+	slices.Sort(children)
+	t.picture[key+"children"] = strings.Join(children, " ")
 	for _, name := range []string{"exe", "cwd", "root", "ns/time", "ns/pid", "ns/mnt", "ns/user", "ns/net", "ns/ipc", "ns/uts"} {
 		t.picture[key+name] = link(dir + name)
 	}

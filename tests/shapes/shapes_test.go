@@ -18,7 +18,6 @@ var (
 	first   = flag.Uint64("seed", 0, "the first seed (with -n), or of the fresh ones")
 	program = flag.String("program", "", "run the program in this `FILE`")
 	workers = flag.Int("workers", runtime.NumCPU(), "so many at once")
-	all     = flag.Bool("all", false, "with the operations that are not part of the tests yet")
 	tries   = flag.Int("tries", 150, "how many programs to try to find the shortest that fails")
 )
 
@@ -78,10 +77,10 @@ func TestShapes(t *testing.T) {
 	tally := newTally()
 	p := newPool(t)
 	if *count > 0 {
-		p.seeds(start, *count, *all, tally.add)
+		p.seeds(start, *count, tally.add)
 	} else {
-		p.seeds(1, fixed, *all, tally.add)
-		p.seeds(start, fresh, *all, tally.add)
+		p.seeds(1, fixed, tally.add)
+		p.seeds(start, fresh, tally.add)
 	}
 	t.Logf("fresh seeds from %d\n%s", start, tally)
 	if *count > 0 {
@@ -124,7 +123,7 @@ func runProgram(t *testing.T, file string) {
 // TestText: a program's text is the program.
 func TestText(t *testing.T) {
 	for seed := range uint64(300) {
-		p := Generate(seed, *all)
+		p := Generate(seed)
 		text := p.String()
 		q, err := ParseProgram(strings.NewReader(text))
 		if err != nil || q.String() != text {

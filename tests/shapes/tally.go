@@ -95,7 +95,7 @@ func (t *tally) seedsOf(like string) (out string) {
 }
 
 // seeds runs seeds from first on, as many at once as there are workers.
-func (p *Pool) seeds(first uint64, n int, all bool, add func(*Program, *Result)) {
+func (p *Pool) seeds(first uint64, n int, add func(*Program, *Result)) {
 	var wg sync.WaitGroup
 	queue := make(chan uint64)
 	for range p.workers {
@@ -103,7 +103,7 @@ func (p *Pool) seeds(first uint64, n int, all bool, add func(*Program, *Result))
 		go func() {
 			defer wg.Done()
 			for seed := range queue {
-				prog := Generate(seed, all)
+				prog := Generate(seed)
 				add(prog, p.Run(prog, false))
 			}
 		}()

@@ -4022,14 +4022,17 @@ func (x *Pipe) GetBuffers() []uint32 {
 // A lock on a file. It is held by a process (POSIX) or by an open file
 // description (FLOCK, OFD).
 type FileLock struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	OpenId        uint64                 `protobuf:"varint,1,opt,name=open_id,json=openId,proto3" json:"open_id,omitempty"`
-	Kind          FileLock_Kind          `protobuf:"varint,2,opt,name=kind,proto3,enum=floe.FileLock_Kind" json:"kind,omitempty"`
-	Exclusive     bool                   `protobuf:"varint,3,opt,name=exclusive,proto3" json:"exclusive,omitempty"`
-	Start         uint64                 `protobuf:"varint,4,opt,name=start,proto3" json:"start,omitempty"`                    // bytes; 0 for FLOCK
-	Len           uint64                 `protobuf:"varint,5,opt,name=len,proto3" json:"len,omitempty"`                        // bytes; 0: to the end, however far that moves
-	FilesId       uint64                 `protobuf:"varint,6,opt,name=files_id,json=filesId,proto3" json:"files_id,omitempty"` // POSIX: the owner, a descriptor table
-	Fd            int32                  `protobuf:"zigzag32,7,opt,name=fd,proto3" json:"fd,omitempty"`                        // POSIX: a slot in it
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	OpenId    uint64                 `protobuf:"varint,1,opt,name=open_id,json=openId,proto3" json:"open_id,omitempty"`
+	Kind      FileLock_Kind          `protobuf:"varint,2,opt,name=kind,proto3,enum=floe.FileLock_Kind" json:"kind,omitempty"`
+	Exclusive bool                   `protobuf:"varint,3,opt,name=exclusive,proto3" json:"exclusive,omitempty"`
+	Start     uint64                 `protobuf:"varint,4,opt,name=start,proto3" json:"start,omitempty"`                    // bytes; 0 for FLOCK
+	Len       uint64                 `protobuf:"varint,5,opt,name=len,proto3" json:"len,omitempty"`                        // bytes; 0: to the end, however far that moves
+	FilesId   uint64                 `protobuf:"varint,6,opt,name=files_id,json=filesId,proto3" json:"files_id,omitempty"` // POSIX: the owner, a descriptor table
+	Fd        int32                  `protobuf:"zigzag32,7,opt,name=fd,proto3" json:"fd,omitempty"`                        // POSIX: a slot in it
+	// POSIX: the process that took it, which F_GETLK tells; others may have the
+	// table too, and it may have ended.
+	Pid           int32 `protobuf:"zigzag32,8,opt,name=pid,proto3" json:"pid,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4109,6 +4112,13 @@ func (x *FileLock) GetFilesId() uint64 {
 func (x *FileLock) GetFd() int32 {
 	if x != nil {
 		return x.Fd
+	}
+	return 0
+}
+
+func (x *FileLock) GetPid() int32 {
+	if x != nil {
+		return x.Pid
 	}
 	return 0
 }
@@ -5465,7 +5475,7 @@ const file_lib_record_record_proto_rawDesc = "" +
 	"\x03gid\x18\x05 \x01(\rR\x03gid\x12\x12\n" +
 	"\x04mode\x18\x06 \x01(\rR\x04mode\x12\x18\n" +
 	"\apackets\x18\a \x03(\rR\apackets\x12\x18\n" +
-	"\abuffers\x18\b \x03(\rR\abuffers\"\xe4\x01\n" +
+	"\abuffers\x18\b \x03(\rR\abuffers\"\xf6\x01\n" +
 	"\bFileLock\x12\x17\n" +
 	"\aopen_id\x18\x01 \x01(\x04R\x06openId\x12'\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x13.floe.FileLock.KindR\x04kind\x12\x1c\n" +
@@ -5473,7 +5483,8 @@ const file_lib_record_record_proto_rawDesc = "" +
 	"\x05start\x18\x04 \x01(\x04R\x05start\x12\x10\n" +
 	"\x03len\x18\x05 \x01(\x04R\x03len\x12\x19\n" +
 	"\bfiles_id\x18\x06 \x01(\x04R\afilesId\x12\x0e\n" +
-	"\x02fd\x18\a \x01(\x11R\x02fd\"%\n" +
+	"\x02fd\x18\a \x01(\x11R\x02fd\x12\x10\n" +
+	"\x03pid\x18\b \x01(\x11R\x03pid\"%\n" +
 	"\x04Kind\x12\t\n" +
 	"\x05POSIX\x10\x00\x12\t\n" +
 	"\x05FLOCK\x10\x01\x12\a\n" +
