@@ -29,12 +29,16 @@ func (m *mapping) continues(next *mapping) bool {
 		m.path == next.path && m.flags == next.flags && (m.anonymous() || m.at+m.to-m.from == next.at)
 }
 
+// history are flags that tell what has been: soft-dirty, and that guard regions
+// were made some time (those that are there are compared).
+var history = strings.NewReplacer("sd ", "", "gu ", "")
+
 // mappings parses smaps: heads and VmFlags.
 func mappings(smaps []byte) (out []*mapping) {
 	for _, l := range strings.Split(string(smaps), "\n") {
 		if flags, ok := strings.CutPrefix(l, "VmFlags: "); ok {
 			last := out[len(out)-1]
-			last.flags = strings.TrimSpace(strings.ReplaceAll(flags, "sd ", "")) // soft-dirty: what was written lately
+			last.flags = strings.TrimSpace(history.Replace(flags))
 			if !strings.Contains(last.access, "w") {
 				last.flags = strings.TrimSpace(strings.TrimSuffix(strings.Replace(last.flags+" ", " ac ", " ", 1), " "))
 			}
