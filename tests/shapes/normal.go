@@ -37,6 +37,8 @@ var zombieStatus = map[string]bool{"Name": true, "State": true, "Tgid": true, "P
 //     order in which they are met: which are the same is compared
 //   - neighbouring mappings that are alike in all are taken together: the kernel
 //     joins them or not as their history was
+//   - a session or group that others than the tree are in is restore's own
+//     afterwards
 //   - "gu" of mappings: whether there ever were guard regions
 //   - "ac" of mappings that can't be written to: whether they ever could
 //   - the time left of a timer runs on: it may become less, by up to slack

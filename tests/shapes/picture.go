@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -19,7 +20,8 @@ const largeFile = 0o100000
 // taker takes a picture.
 type taker struct {
 	picture
-	inodes map[string]int // in the order in which they are met
+	inodes map[string]int  // in the order in which they are met
+	outer  map[string]bool // sessions and groups of processes that are not looked at
 }
 
 // processes are those of the pid namespace, but the worker itself.
@@ -31,7 +33,7 @@ func processes() []int {
 
 // takePicture looks at every task of the processes, in their order.
 func takePicture(pids []int) picture {
-	t := &taker{picture{}, map[string]int{}}
+	t := &taker{picture{}, map[string]int{}, outer(pids)}
 	for _, pid := range pids {
 		dir := fmt.Sprintf("/proc/%d/", pid)
 		zombie := stateOf(pid) == 'Z'
@@ -66,6 +68,24 @@ func (t *taker) thread(key, dir string) {
 	}
 }
 
+// outer are the sessions and groups that other processes than these are in, and
+// that none of these leads: a restored tree has restore's own in their place.
+func outer(pids []int) map[string]bool {
+	ids := map[string]bool{}
+	for _, pid := range numbersIn("/proc") {
+		if slices.Contains(pids, pid) {
+			continue
+		}
+		group, _ := unix.Getpgid(pid)
+		session, _ := unix.Getsid(pid)
+		ids[strconv.Itoa(group)], ids[strconv.Itoa(session)] = true, true
+	}
+	for _, pid := range pids {
+		delete(ids, strconv.Itoa(pid))
+	}
+	return ids
+}
+
 // stat splits the line after the comm, which may hold anything.
 func (t *taker) stat(key string, b []byte, zombie bool) {
 	open, end := bytes.IndexByte(b, '('), bytes.LastIndexByte(b, ')')
@@ -79,9 +99,20 @@ func (t *taker) stat(key string, b []byte, zombie bool) {
 	t.picture[key+"stat comm"] = string(b[open+1 : end])
 	for i, v := range bytes.Fields(b[end+1:]) {
 		if name, ok := wanted[i+3]; ok {
-			t.picture[key+"stat "+name] = string(v)
+			t.picture[key+"stat "+name] = t.place(name, string(v))
 		}
 	}
+}
+
+// place is a value, or that it is a session or group outside.
+func (t *taker) place(name, v string) string {
+	switch name {
+	case "pgrp", "session", "NSpgid", "NSsid":
+		if t.outer[v] {
+			return "outer"
+		}
+	}
+	return v
 }
 
 func (t *taker) status(key string, b []byte, zombie bool) {
@@ -90,7 +121,7 @@ func (t *taker) status(key string, b []byte, zombie bool) {
 		if _, out := statusOut[name]; out || zombie && !zombieStatus[name] {
 			continue
 		}
-		t.picture[key+"status "+name] = strings.TrimSpace(v)
+		t.picture[key+"status "+name] = t.place(name, strings.TrimSpace(v))
 		if name == "SigBlk" && strings.Contains(string(b), "\nState:\tT") { // see normal.go
 			delete(t.picture, key+"status "+name)
 			delete(t.picture, key+"stat blocked")
@@ -106,9 +137,6 @@ func (t *taker) process(key, dir string) {
 	for _, name := range []string{"limits", "timers", "auxv", "environ", "cmdline", "oom_score_adj", "cgroup"} {
 		t.picture[key+name] = string(readProc(dir + name))
 	}
-	children := strings.Fields(t.picture[key+"children"])
-	slices.Sort(children)
-	t.picture[key+"children"] = strings.Join(children, " ")
 	for _, name := range []string{"exe", "cwd", "root", "ns/time", "ns/pid", "ns/mnt", "ns/user", "ns/net", "ns/ipc", "ns/uts"} {
 		t.picture[key+name] = link(dir + name)
 	}
@@ -155,7 +183,7 @@ func (t *taker) info(key, text string) {
 		case "ino":
 			v = t.inode("ino " + v)
 		case "lock":
-			locks = append(locks, lockLine(v))
+			locks = append(locks, t.lockLine(v))
 			continue
 		case "tfd":
 			targets = append(targets, strings.Join(strings.Fields(v), " "))
@@ -181,8 +209,9 @@ func (t *taker) info(key, text string) {
 }
 
 // lockLine is "1: POSIX  ADVISORY  WRITE 1234 00:19:77 0 EOF" without the number
-// at its head, and without the owner of a flock.
-func lockLine(v string) string {
+// at its head, and without the owner of a flock. A pipe has another inode after a
+// restore.
+func (t *taker) lockLine(v string) string {
 	f := strings.Fields(v)
 	if len(f) < 7 {
 		return v
@@ -190,5 +219,20 @@ func lockLine(v string) string {
 	if f[1] == "FLOCK" {
 		f[4] = "-"
 	}
+	if anonymous, ok := strings.CutPrefix(f[5], pipeDevice()+":"); ok {
+		f[5] = t.inode("ino " + anonymous)
+	}
 	return strings.Join(f[1:], " ")
 }
+
+// pipeDevice is the device of all pipes, as a lock's line has it.
+var pipeDevice = sync.OnceValue(func() string {
+	var p [2]int
+	var st unix.Stat_t
+	if unix.Pipe2(p[:], unix.O_CLOEXEC) != nil || unix.Fstat(p[0], &st) != nil {
+		return "?"
+	}
+	unix.Close(p[0])
+	unix.Close(p[1])
+	return fmt.Sprintf("%02x:%02x", unix.Major(st.Dev), unix.Minor(st.Dev))
+})
