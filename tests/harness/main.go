@@ -8,9 +8,11 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -63,10 +65,22 @@ func prepare() error {
 	if err := unix.CloseRange(3, 1<<20, unix.CLOSE_RANGE_CLOEXEC); err != nil {
 		return fmt.Errorf("close_range: %w", err)
 	}
+	heedSignals()
 	if err := manyPids(); err != nil {
 		return err
 	}
 	return becomeReaper()
+}
+
+// heedSignals has the programs start with signals that do what they do by default:
+// whoever started this test in the background, or with nohup, may have had some
+// ignored, and that is inherited. A signal that is caught is not.
+func heedSignals() {
+	for sig := syscall.Signal(1); sig < 32; sig++ {
+		if sig != unix.SIGKILL && sig != unix.SIGSTOP && signal.Ignored(sig) {
+			signal.Notify(make(chan os.Signal, 1), sig)
+		}
+	}
 }
 
 // manyPids makes the kernel give out so many ids that one that was just freed
