@@ -3,6 +3,7 @@ package shapes
 import (
 	"bytes"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -63,6 +64,7 @@ func (t *taker) thread(key, dir string) {
 	children := strings.Fields(t.picture[key+"children"])
 	slices.Sort(children)
 	t.picture[key+"children"] = strings.Join(children, " ")
+	t.picture[key+"syscall"] = restarted.ReplaceAllString(t.picture[key+"syscall"], "wait ")
 	if k := key + "timerslack_ns"; t.picture[k] == "0\n" {
 		t.picture[k] = "1\n"
 	}
@@ -224,6 +226,10 @@ func (t *taker) lockLine(v string) string {
 	}
 	return strings.Join(f[1:], " ")
 }
+
+// restarted are calls that are restart_syscall(2) once they were interrupted:
+// poll, nanosleep, futex, clock_nanosleep.
+var restarted = regexp.MustCompile(`^(7|35|202|219|230) `)
 
 // pipeDevice is the device of all pipes, as a lock's line has it.
 var pipeDevice = sync.OnceValue(func() string {
