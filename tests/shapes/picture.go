@@ -32,10 +32,11 @@ func processes() []int {
 	return pids
 }
 
-// takePicture looks at every task of the processes, in their order.
-func takePicture(pids []int) picture {
-	t := &taker{picture{}, map[string]int{}, outer(pids)}
-	for _, pid := range pids {
+// takePicture looks at every task of the processes, in their order: those of the
+// tree and others.
+func takePicture(inside, outside []int) picture {
+	t := &taker{picture{}, map[string]int{}, outer(inside)}
+	for _, pid := range slices.Concat(inside, outside) {
 		dir := fmt.Sprintf("/proc/%d/", pid)
 		zombie := stateOf(pid) == 'Z'
 		tids := numbersIn(dir + "task")
@@ -70,8 +71,8 @@ func (t *taker) thread(key, dir string) {
 	}
 }
 
-// outer are the sessions and groups that other processes than these are in, and
-// that none of these leads: a restored tree has restore's own in their place.
+// outer are the sessions and groups that other processes than the tree's are in,
+// and that none of those leads: a restored tree has restore's own in their place.
 func outer(pids []int) map[string]bool {
 	ids := map[string]bool{}
 	for _, pid := range numbersIn("/proc") {

@@ -204,7 +204,7 @@ func (t *tree) look() picture {
 	inside := t.members()
 	slices.Sort(inside)
 	outside := slices.DeleteFunc(processes(), func(pid int) bool { return slices.Contains(inside, pid) })
-	p := takePicture(slices.Concat(inside, outside))
+	p := takePicture(inside, outside)
 	p.takeSharing(p.living())
 	p.takeOpenFiles(inside)
 	p.takeOpenFiles(outside)
