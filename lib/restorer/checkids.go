@@ -1,7 +1,6 @@
 package restorer
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -147,18 +146,16 @@ const elsewhere = "; end it, or restore in a pid namespace of its own (unshare -
 
 // holder is an error that names the holder of an id.
 func holder(id int32) (zombie bool, _ error) {
-	comm, err := procfs.ReadFile(fmt.Sprintf("/proc/%d/comm", id))
+	// One file, so that all of it is of one moment: it may be reaped meanwhile.
+	s, err := procfs.ReadStat(int(id))
 	if err != nil {
 		return group(id)
 	}
-	name := strings.TrimSpace(string(comm))
 	state := ""
-	if stat, err := procfs.ReadFile(fmt.Sprintf("/proc/%d/stat", id)); err == nil {
-		if i := bytes.LastIndexByte(stat, ')'); i >= 0 && i+2 < len(stat) && stat[i+2] == 'Z' {
-			zombie, state = true, ", a zombie that its parent has not waited for"
-		}
+	if s.State == 'Z' || s.State == 'X' {
+		zombie, state = true, ", a zombie that its parent has not waited for"
 	}
-	return zombie, fmt.Errorf("pid %d is taken by %q%s%s", id, name, state, elsewhere)
+	return zombie, fmt.Errorf("pid %d is taken by %q%s%s", id, s.Comm, state, elsewhere)
 }
 
 // group is an error that names a process of the session or group with an id.
