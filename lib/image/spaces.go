@@ -3,6 +3,7 @@ package image
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"sort"
 
 	"golang.org/x/sys/unix"
@@ -155,9 +156,17 @@ func (im *Image) checkVma(mm *record.Mm, v *record.Vma) error {
 		return vmaError(mm, v, "shared object %d with kind %v", v.ShmemId, v.Kind)
 	case v.Offset%pageSize != 0 || v.Offset > 1<<63-(v.End-v.Start):
 		return vmaError(mm, v, "offset %#x", v.Offset)
+	case droppable(v) && (v.Kind != record.Vma_ANON_PRIVATE || slices.ContainsFunc(v.Flags, neverDroppable)):
+		return vmaError(mm, v, "the kernel has no droppable memory of this kind")
 	}
 	return nil
 }
+
+func droppable(v *record.Vma) bool { return slices.Contains(v.Flags, "dp") }
+
+// neverDroppable tells flags of mappings that mmap(2) does not make with
+// MAP_DROPPABLE, and mlock(2) passes over: of stacks, and of locked memory.
+func neverDroppable(flag string) bool { return flag == "gd" || flag == "lo" || flag == "lf" }
 
 // checkVdsos checks that every address space has a record of its vDSO, and that
 // its areas are the kernel's to give back.

@@ -113,7 +113,16 @@ func hold(p *tracer.Ptrace, pid int) error {
 }
 
 // fakeRecords are a header, the task, and its threads.
-func fakeRecords(pid, fd int, durable bool) ([]*record.Record, error) {
+func fakeRecords(pid, fd int, durable bool) (out []*record.Record, err error) {
+	for range 100 {
+		if out, err = recordsNow(pid, fd, durable); !errors.Is(err, os.ErrNotExist) {
+			break // else a thread of this process has ended meanwhile
+		}
+	}
+	return out, err
+}
+
+func recordsNow(pid, fd int, durable bool) ([]*record.Record, error) {
 	own, err := procfs.StartTime(os.Getpid())
 	if err != nil {
 		return nil, err

@@ -28,6 +28,17 @@ func TestEveryInstruction(t *testing.T) {
 	}
 }
 
+// settled is a process's state once it does not run: a stop takes a moment after
+// it has been let go, in which it runs no instruction.
+func settled(pid int) (s harness.Stat) {
+	for until := time.Now().Add(5 * time.Second); time.Now().Before(until); time.Sleep(time.Millisecond) {
+		if s, _ = harness.ReadStat(pid); s.State != "R" {
+			break
+		}
+	}
+	return s
+}
+
 // firstBytes of a function are those that a jump may replace.
 const firstBytes = 16
 
@@ -55,7 +66,7 @@ func every(t *testing.T, stepper, name string) {
 			v.Checkpoint(t, image, "")
 			harness.Bash(t, "restore -d --vdso "+mode+" "+image)
 			if at != "" {
-				if s, ok := harness.ReadStat(v.PID); !ok || s.State != "T" {
+				if s := settled(v.PID); s.State != "T" {
 					t.Fatalf("at %s: it was stopped and is not: %+v", at, s)
 				}
 				cont(t, v)
