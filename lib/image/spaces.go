@@ -3,6 +3,7 @@ package image
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"slices"
 	"sort"
 
@@ -38,6 +39,9 @@ func (im *Image) checkFiles() error {
 	for id, f := range im.Files() {
 		if len(f.Path) == 0 || f.Path[0] != '/' || len(f.Path) >= maxPathBytes || bytes.IndexByte(f.Path, 0) >= 0 {
 			return fmt.Errorf("file %d: %.100q, of %d bytes, is no absolute path", id, f.Path, len(f.Path))
+		}
+		if f.Size > math.MaxInt64 {
+			return fmt.Errorf("file %d: its size is %d bytes", id, f.Size)
 		}
 		if f.Mode&unix.S_IFMT != unix.S_IFREG {
 			im.irregular[id] = true

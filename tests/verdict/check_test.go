@@ -168,6 +168,7 @@ func TestAgreement(t *testing.T) {
 		counts[got]++
 		switch got {
 		case "verify 0, check 0, restore 0", "verify 0, check 1, restore 1", "verify 3, check 3, restore 3":
+		case "verify 3, check 3, restore 1": // the machine's no comes before the pages
 		default:
 			t.Errorf("seed %d, round %d: %s: %s\n%s", seed, n, what, got, p.Stderr)
 		}
