@@ -68,6 +68,9 @@ const ownerGroup = 2
 func (im *Image) checkOpenFiles() error {
 	for _, id := range im.OpenOrder {
 		o := im.OpenFile(id)
+		if o.Flags&unix.O_ACCMODE == unix.O_ACCMODE {
+			return openError(id, "flags %#o: open for neither reading nor writing", o.Flags)
+		}
 		if o.Pos < 0 {
 			return openError(id, "position %d", o.Pos)
 		}
