@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"iter"
-	"path"
 	"slices"
 	"strings"
 
@@ -261,6 +260,3 @@ func mmMap(mm *record.Mm, fds FDs) (stub.Call, error) {
 			stub.I(mmMapSize), stub.I(0)},
 	}, nil
 }
-
-// BaseName is the last element of a file's path, for messages.
-func BaseName(f *record.File) string { return path.Base(string(f.GetPath())) }
