@@ -105,8 +105,9 @@ func (p *places) groupGone(pgid int) (bool, error) {
 }
 
 // leaderEnded tells whether a leader is neither in the tree nor alive elsewhere.
+// A session or group that began outside of the pid namespace has the number 0.
 func (p *places) leaderEnded(id int) bool {
-	if p.tree.byPID[id] != nil {
+	if id == 0 || p.tree.byPID[id] != nil {
 		return false
 	}
 	ended, known := p.ended[id]

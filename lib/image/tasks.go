@@ -72,9 +72,10 @@ func checkTask(t *record.Task) error {
 	if !t.State.Known() {
 		return taskError(t, "state %d: %w", t.State, ErrUnknown)
 	}
-	if t.Pgid <= 0 || t.Sid <= 0 {
-		// A group or session from outside of the pid namespace has no number.
-		return taskError(t, "process group %d, session %d: it has no number", t.Pgid, t.Sid)
+	// 0 is a group or session from outside of the pid namespace, where somebody
+	// else leads it.
+	if t.Pgid < 0 || t.Sid < 0 || t.Pgid == 0 && (t.Sid != 0 || t.GroupGone) || t.Sid == 0 && t.SessionGone {
+		return taskError(t, "process group %d, session %d: there is no such thing", t.Pgid, t.Sid)
 	}
 	if t.ExitSignal > signals || t.StopSignal > signals {
 		return taskError(t, "signal %d: there is no such signal", max(t.ExitSignal, t.StopSignal))

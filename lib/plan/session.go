@@ -58,7 +58,7 @@ func (p *shape) findOuterGroup(who Caller) error {
 		if _, inside := p.byPID[t.Pgid]; inside || t.Sid != p.nodes[0].sid || t.GroupGone && t.Pgid != who.Group {
 			continue
 		}
-		if p.outerGroup != 0 && p.outerGroup != t.Pgid {
+		if p.outerGroup != noGroup && p.outerGroup != t.Pgid {
 			return taskf(t, "is in process group %d, and other tasks in process group %d: both lead out of the tree, and the tree has one place to go", t.Pgid, p.outerGroup)
 		}
 		p.outerGroup = t.Pgid

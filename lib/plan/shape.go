@@ -9,10 +9,11 @@ import (
 )
 
 // anySession says that a task does not care which session it is born into.
-const anySession = 0
+const anySession = -2
 
-// noSession is a session that no task is in.
-const noSession = -1
+// noSession and noGroup are what no task is in. 0 is a session or a group from
+// outside of the pid namespace, where it has no number.
+const noSession, noGroup = -1, -1
 
 // What tasks may share.
 const (
@@ -66,7 +67,7 @@ func newShape(tasks []*record.Task, who Caller) (*shape, error) {
 	if len(tasks) == 0 {
 		return nil, fmt.Errorf("the image has no tasks")
 	}
-	p := &shape{nodes: make([]node, 1, len(tasks)+1), byPID: make(map[int32]int, len(tasks)), sessions: map[int32]*session{}}
+	p := &shape{nodes: make([]node, 1, len(tasks)+1), byPID: make(map[int32]int, len(tasks)), sessions: map[int32]*session{}, outerGroup: noGroup}
 	p.nodes[0].sid = noSession
 	for i, t := range tasks {
 		n := node{task: t, pid: t.Pid, sid: t.Sid, pgid: t.Pgid, leader: t.Sid == t.Pid, birth: t.Sid, exit: t.ExitSignal}

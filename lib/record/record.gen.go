@@ -1403,8 +1403,8 @@ func (x Task_State) Known() bool { return x >= 0 && int(x) < len(namesTask_State
 type Task struct {
 	Pid        int32
 	Ppid       int32
-	Pgid       int32
-	Sid        int32
+	Pgid       int32   // 0: it began outside of the pid namespace
+	Sid        int32   // as pgid
 	Tids       []int32 // the leader's (= pid) first
 	StartTime  uint64  // clock ticks since boot
 	State      Task_State

@@ -2,6 +2,7 @@ package tree
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -43,6 +44,39 @@ func TestIDInUse(t *testing.T) {
 			time.Sleep(10 * time.Millisecond)
 			if !harness.Exists(r.PID) {
 				t.Error("it has not come back")
+			}
+		})
+	}
+}
+
+// TestNoNumber: a session and a group that began outside of the pid namespace
+// have no number in it. What was in them goes to those of restore.
+func TestNoNumber(t *testing.T) {
+	for jobControl, want := range map[string]string{"+m": "0-0", "-m": "PID-0"} {
+		t.Run(jobControl, func(t *testing.T) {
+			dir := t.TempDir()
+			harness.Bash(t, fmt.Sprintf(`cd %s; unshare -pf --mount-proc --kill-child bash -c '
+				set %s
+				sh -c "sleep 1000 & sleep 1000; :" </dev/null >/dev/null 2>&1 &
+				pid=$!
+				until [ "$(pgrep -cP $pid)" = 2 ]; do sleep 0.01; done
+				show() { ps -o pgid=,sid= -p $pid,$(pgrep -d, -P $pid) | sed "s/\b$pid\b/PID/" >>got; }
+				show
+				freeze --then kill $pid | vmadump | vdsoprobe | fddump | pagedump -o image &&
+				{ wait $pid; restore -d image; } &&
+				show'`, dir, jobControl))
+			got, err := os.ReadFile(filepath.Join(dir, "got"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			lines := strings.Split(strings.TrimSpace(string(got)), "\n")
+			for _, l := range lines {
+				if strings.Join(strings.Fields(l), "-") != want {
+					t.Errorf("%q, want %s", l, want)
+				}
+			}
+			if len(lines) != 6 {
+				t.Errorf("%q: three processes before and after are six lines", lines)
 			}
 		})
 	}

@@ -1346,8 +1346,8 @@ type Task struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
 	Pid        int32                  `protobuf:"zigzag32,1,opt,name=pid,proto3" json:"pid,omitempty"`
 	Ppid       int32                  `protobuf:"zigzag32,2,opt,name=ppid,proto3" json:"ppid,omitempty"`
-	Pgid       int32                  `protobuf:"zigzag32,3,opt,name=pgid,proto3" json:"pgid,omitempty"`
-	Sid        int32                  `protobuf:"zigzag32,4,opt,name=sid,proto3" json:"sid,omitempty"`
+	Pgid       int32                  `protobuf:"zigzag32,3,opt,name=pgid,proto3" json:"pgid,omitempty"`                          // 0: it began outside of the pid namespace
+	Sid        int32                  `protobuf:"zigzag32,4,opt,name=sid,proto3" json:"sid,omitempty"`                            // as pgid
 	Tids       []int32                `protobuf:"zigzag32,5,rep,packed,name=tids,proto3" json:"tids,omitempty"`                   // the leader's (= pid) first
 	StartTime  uint64                 `protobuf:"varint,6,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"` // clock ticks since boot
 	State      Task_State             `protobuf:"varint,7,opt,name=state,proto3,enum=floe.Task_State" json:"state,omitempty"`
