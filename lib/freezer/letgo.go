@@ -2,6 +2,7 @@ package freezer
 
 import (
 	"errors"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -33,6 +34,9 @@ func (t *Tree) Kill(p *tracer.Ptrace) error {
 		return err
 	}
 	whole := true
+	// Children first: a parent's end has the kernel send SIGHUP to the group of a
+	// stopped child, which may not be the tree's.
+	slices.Reverse(list)
 	for _, proc := range list {
 		err := p.Signal(tracer.TID(proc.PID), unix.SIGKILL)
 		if err == nil || errors.Is(err, tracer.ErrTaskGone) {
