@@ -80,7 +80,9 @@ func (t *tree) pipeline(image *os.File) (pids []int, said func() string, err err
 			}
 		}
 		argv[0] = filepath.Join(t.bin, argv[0])
-		pid, err := t.spawn([3]*os.File{in, out, messages}, nil, argv...)
+		// In groups of their own, as in a shell: the end of a tree has the kernel
+		// send SIGHUP to the worker's, where somebody else in it is stopped.
+		pid, err := t.spawn([3]*os.File{in, out, messages}, &unix.SysProcAttr{Setpgid: true}, argv...)
 		in.Close()
 		if out != image {
 			out.Close()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"time"
 
@@ -48,6 +49,7 @@ func Worker(in io.Reader, out io.Writer, dir, bin string) error {
 		return fmt.Errorf("setsid: %w", err)
 	}
 	unix.Umask(0o22)
+	signal.Notify(make(chan os.Signal, 1), unix.SIGHUP) // and nobody reads it: see pipeline
 	w := &worker{dir: dir, bin: bin, tracer: tracer.New()}
 	if err := os.Chdir(dir); err != nil {
 		return err
