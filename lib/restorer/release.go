@@ -30,6 +30,7 @@ func (r *Restorer) release(p *tracer.Ptrace) error {
 	}
 	r.committed = true
 	r.letGo(p, exits)
+	r.leaveGroup()
 	return nil
 }
 

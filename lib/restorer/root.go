@@ -2,9 +2,11 @@ package restorer
 
 import (
 	"fmt"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
+	"floe/lib/record"
 	"floe/lib/tracer"
 )
 
@@ -40,10 +42,28 @@ func (r *Restorer) wantsSignal() bool {
 	return false
 }
 
-// orphan tells whether the root must have lost its parent before it asks for a
-// signal at its parent's end: this process ends as soon as the tree runs, and the
-// tree would end by that.
-func (r *Restorer) orphan() bool { return r.opt.Detach && r.wantsSignal() }
+// orphan tells whether the root must have lost its parent early, because this
+// process ends as soon as the tree runs: before the root asks for a signal at its
+// parent's end, and before anything is stopped, since a group with a stopped
+// process is sent SIGHUP when it loses its last parent in its session.
+func (r *Restorer) orphan() bool { return r.opt.Detach && (r.wantsSignal() || r.stopped()) }
+
+// stopped tells whether a process of the tree is stopped.
+func (r *Restorer) stopped() bool {
+	return slices.ContainsFunc(r.im.Tasks, func(t *record.Task) bool { return t.State == record.Task_STOPPED })
+}
+
+// leaveGroup takes this process out of the tree's process group before it ends,
+// where its own parent is what that group loses by its end: see orphan. A parent
+// in another session is not, and there is no way to its group.
+func (r *Restorer) leaveGroup() {
+	if !r.opt.Detach || !r.stopped() {
+		return
+	}
+	if group, err := unix.Getpgid(unix.Getppid()); err == nil {
+		_ = unix.Setpgid(0, group)
+	}
+}
 
 // endSeed ends the first puppet. An orphan is its child, and goes to whoever
 // takes orphans: not to this process.

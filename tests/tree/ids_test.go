@@ -81,3 +81,29 @@ func TestNoNumber(t *testing.T) {
 		})
 	}
 }
+
+// TestStoppedJob: the end of restore leaves a group of its session without a
+// parent. One that has a stopped process would be sent SIGHUP, if it was stopped
+// before, or restore in it.
+func TestStoppedJob(t *testing.T) {
+	for name, jobControl := range map[string]string{"restore's group": "+m", "its own group": "-m"} {
+		t.Run(name, func(t *testing.T) {
+			// A shell of its own adopts orphans: one in the session would be a parent.
+			harness.Bash(t, fmt.Sprintf(`cd %s; cat >job <<'E'
+				set %s
+				sh -c "sleep 1000 & sleep 1000; :" </dev/null >/dev/null 2>&1 &
+				pid=$!
+				until [ "$(pgrep -cP $pid)" = 2 ]; do sleep 0.01; done
+				kill -STOP $(pgrep -P $pid) $pid
+				freeze --then kill $pid | vmadump | vdsoprobe | fddump | pagedump -o image && wait $pid
+				set -m
+				restore -d image
+				sleep 0.1
+				states=$(ps -o state= -p $pid,$(pgrep -d, -P $pid) | tr -d "\n")
+				echo "states: $states" >&2
+				[ "$states" = TTT ]
+E
+				unshare -pf --mount-proc --kill-child sh -c 'setsid bash job & wait $!'`, t.TempDir(), jobControl))
+		})
+	}
+}
