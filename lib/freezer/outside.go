@@ -73,7 +73,7 @@ func singleThreaded(pid int) bool {
 // their leaders have ended.
 type places struct {
 	tree           *Tree
-	sessions       map[int]int // those of processes outside of the tree, with one that is in it
+	sessions       map[int]int // of those that concern the tree, a process outside of it that is in it
 	groups         map[int]int
 	ended          map[int]bool // leaders, once they were looked for
 	outsiders      bool         // sessions and groups have been read
@@ -141,7 +141,7 @@ func (t *Tree) Stranded() error {
 	return nil
 }
 
-// look reads where all processes are that run outside of the tree.
+// look finds the processes outside of the tree that are in its sessions and groups.
 func (p *places) look() error {
 	if p.outsiders {
 		return nil
@@ -155,9 +155,20 @@ func (p *places) look() error {
 		if p.tree.byPID[pid] != nil {
 			continue
 		}
+		sid, err := unix.Getsid(pid)
+		pgid, failed := unix.Getpgid(pid)
+		if err != nil || failed != nil || !p.concerns(sid) && !p.concerns(pgid) {
+			continue
+		}
+		// Only now: reading it costs fifty times as much as the two calls.
 		if s, err := procfs.ReadStat(pid); err == nil && s.State != 'Z' && s.State != 'X' {
 			p.sessions[s.Session], p.groups[s.PGRP] = pid, pid
 		}
 	}
 	return nil
+}
+
+// concerns tells whether an id is the root's session or group, or a task's.
+func (p *places) concerns(id int) bool {
+	return id == p.session || id == p.group || p.tree.byPID[id] != nil
 }
