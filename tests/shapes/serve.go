@@ -115,6 +115,14 @@ func (t *tree) rehearse() (map[int]string, error) {
 	if err := t.goOn(); err != nil {
 		return nil, err
 	}
+	// A task in sigsuspend that is traced for a moment gets what its own mask
+	// lets through, and may end of it: that must not come after the reports.
+	if err := t.takeQueues(picture{}); err != nil {
+		return nil, err
+	}
+	if err := t.settle(); err != nil {
+		return nil, err
+	}
 	return t.reports()
 }
 
