@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -56,6 +57,9 @@ func (w *worker) takeQueue(p picture, tid tracer.TID) error {
 			if err != nil {
 				return err
 			}
+			// The kernel gives the lowest signal first, wherever it stands; of one
+			// number, those that came first.
+			slices.SortStableFunc(q, func(a, b [tracer.SigInfoSize]byte) int { return int(a[0]) - int(b[0]) })
 			for i, info := range q {
 				if stopped && info[0] == byte(unix.SIGCHLD) {
 					continue // see normal.go
