@@ -108,11 +108,13 @@ func Halt(p *tracer.Ptrace, tid tracer.TID, sig unix.Signal) error {
 		return err
 	}
 	// A terminal's stop signals do nothing to an orphaned process group: then the
-	// gate runs up to its system call, which is not made. More than once each, since only a
-	// stop for a signal is one that lets another go past the queue: from any other
-	// the first brings the thread to one. No single steps: a tracer that dies leaves
-	// a task stepping, and it would die of that.
-	for _, try := range []unix.Signal{sig, sig, unix.SIGSTOP, unix.SIGSTOP, unix.SIGSTOP, unix.SIGSTOP} {
+	// gate runs up to its system call, which is not made, and it takes a SIGSTOP.
+	// Only a stop for a signal lets another go past the queue; from any other the
+	// thread is brought to one first, by a signal that does go through the queue,
+	// and has left it then. No single steps: a tracer that dies leaves a task
+	// stepping, and it would die of that.
+	try, past := sig, false
+	for range 12 {
 		if err := p.SetSigMask(tid, blockAllBut(try)); err != nil {
 			return err
 		}
@@ -130,7 +132,10 @@ func Halt(p *tracer.Ptrace, tid tracer.TID, sig unix.Signal) error {
 			return &tracer.GoneError{TID: tid, Stop: s}
 		case s.Kind == tracer.GroupStop:
 			return p.SetRegs(tid, &regs)
+		case past && s.Kind != tracer.SignalStop:
+			try = unix.SIGSTOP
 		}
+		past = s.Kind == tracer.SignalStop
 	}
 	return fmt.Errorf("task %d: it does not stop by %s", tid, unix.SignalName(sig))
 }
