@@ -13,8 +13,8 @@ const maxMembers = 256
 // Server is freeze's end of a lease. Its methods are for one goroutine.
 type Server struct {
 	r, w    int
-	wake    int             // eventfd: Wait's ctx is done
-	members map[int]*member // by pid
+	wake    int // eventfd: Wait's ctx is done
+	members map[origins]*member
 
 	failure          string // of a stage, the first one
 	cut              string // what a stage says that had its input cut, the first one
@@ -23,6 +23,13 @@ type Server struct {
 
 	hellos int     // how many there were
 	ledger []Entry // what the stages have written, as they said
+}
+
+// origins tells stages apart: one process may be several. A process can give
+// itself any stage's name, but not another's pid.
+type origins struct {
+	pid   int
+	stage string
 }
 
 // member is a stage that said hello.
@@ -42,7 +49,7 @@ func NewServer() (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lease socket: %w", err)
 	}
-	s := &Server{r: p[0], w: p[1], wake: -1, members: map[int]*member{}}
+	s := &Server{r: p[0], w: p[1], wake: -1, members: map[origins]*member{}}
 	if err := unix.SetsockoptInt(s.r, unix.SOL_SOCKET, unix.SO_PASSCRED, 1); err != nil {
 		s.Close()
 		return nil, fmt.Errorf("lease socket: SO_PASSCRED: %w", err)
@@ -141,7 +148,8 @@ func (o origin) close() {
 // take acts on a message. Only a hello makes a member.
 func (s *Server) take(o origin, m Message) bool {
 	pid := o.pid
-	from := s.members[pid]
+	key := origins{pid, m.Stage}
+	from := s.members[key]
 	if m.Kind == Hello {
 		if (from != nil && from.start == m.StartTime) || len(s.members) >= maxMembers {
 			return false
@@ -149,8 +157,8 @@ func (s *Server) take(o origin, m Message) bool {
 		if from != nil {
 			from.close() // gone, and its pid is another's now
 		}
-		s.members[pid] = newMember(pid, m)
-		s.members[pid].seq = s.hellos
+		s.members[key] = newMember(pid, m)
+		s.members[key].seq = s.hellos
 		s.hellos++
 		return true
 	}
