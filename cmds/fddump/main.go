@@ -42,6 +42,7 @@ import (
 	"os"
 
 	"floe/lib/cli"
+	"floe/lib/dump"
 )
 
 //go:embed main.go
@@ -54,6 +55,6 @@ type flags struct {
 func main() {
 	var f flags
 	cli.Main("fddump", manual, &f, func(ctx context.Context, log *cli.Logger) error {
-		return run(ctx, os.Stdin, os.Stdout, log, f.Output)
+		return dump.Fddump(ctx, dump.Ends{In: os.Stdin, Out: os.Stdout, Log: log, File: f.Output})
 	})
 }

@@ -59,6 +59,7 @@ import (
 	"time"
 
 	"floe/lib/cli"
+	"floe/lib/dump"
 )
 
 //go:embed main.go
@@ -78,6 +79,6 @@ func main() {
 		if len(f.Command) > 0 && f.Command[0] == "--" {
 			f.Command = f.Command[1:]
 		}
-		return run(ctx, os.Stdout, log, options{PID: f.PID, Output: f.Output, Then: f.Then, Timeout: f.Timeout, Command: f.Command})
+		return dump.Freeze(ctx, os.Stdout, log, dump.FreezeOptions{PID: f.PID, Output: f.Output, Then: f.Then, Timeout: f.Timeout, Command: f.Command, Std: [2]*os.File{os.Stdout, os.Stderr}})
 	})
 }

@@ -50,10 +50,8 @@ import (
 	"os"
 
 	"floe/lib/cli"
+	"floe/lib/dump"
 	"floe/lib/pages"
-	"floe/lib/record"
-	"floe/lib/stage"
-	"floe/lib/verdict"
 )
 
 //go:embed main.go
@@ -68,19 +66,6 @@ type flags struct {
 func main() {
 	var f flags
 	cli.Main("pagedump", manual, &f, func(ctx context.Context, log *cli.Logger) error {
-		return run(ctx, os.Stdin, os.Stdout, log, f.Output, pages.Options{Compress: f.Compress == "lz4", Workers: f.Workers})
-	})
-}
-
-func run(ctx context.Context, in, out *os.File, log *cli.Logger, file string, opt pages.Options) error {
-	var index *record.Index
-	return stage.Run(ctx, stage.Options{
-		Name: "pagedump", Needs: []string{"freeze", "vmadump", "vdsoprobe", "fddump"},
-		Last: true, File: file, Index: func() *record.Index { return index }, Check: verdict.Check, Log: log, Keep: func(*record.Record) bool { return true },
-	}, in, out, func(c *stage.Context) (err error) {
-		progress := log.Progress("saved", 0)
-		defer progress.Done()
-		index, err = pages.Dump(c, opt, progress.Add)
-		return err
+		return dump.Pagedump(ctx, dump.Ends{In: os.Stdin, Out: os.Stdout, Log: log, File: f.Output}, pages.Options{Compress: f.Compress == "lz4", Workers: f.Workers})
 	})
 }

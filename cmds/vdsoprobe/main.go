@@ -60,6 +60,7 @@ import (
 	"os"
 
 	"floe/lib/cli"
+	"floe/lib/dump"
 )
 
 //go:embed main.go
@@ -99,7 +100,7 @@ func run(ctx context.Context, f *flags, in, out *os.File, log *cli.Logger) error
 	case f.PID != 0 || f.JSON || !isStream(in):
 		return show(out, f)
 	}
-	return filter(ctx, in, out, log, f.Output)
+	return dump.Vdsoprobe(ctx, dump.Ends{In: in, Out: out, Log: log, File: f.Output})
 }
 
 // isStream tells whether a stage could stand before us. Terminals and /dev/null

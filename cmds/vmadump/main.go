@@ -33,9 +33,7 @@ import (
 	"os"
 
 	"floe/lib/cli"
-	"floe/lib/record"
-	"floe/lib/stage"
-	"floe/lib/vmas"
+	"floe/lib/dump"
 )
 
 //go:embed main.go
@@ -48,12 +46,6 @@ type flags struct {
 func main() {
 	var f flags
 	cli.Main("vmadump", manual, &f, func(ctx context.Context, log *cli.Logger) error {
-		return run(ctx, os.Stdin, os.Stdout, log, f.Output)
-	})
-}
-
-func run(ctx context.Context, in, out *os.File, log *cli.Logger, file string) error {
-	return stage.Run(ctx, stage.Options{Name: "vmadump", Needs: []string{"freeze"}, File: file, Log: log}, in, out, func(c *stage.Context) error {
-		return vmas.Collect(c.Image, func(r *record.Record) error { return c.Writer.Add(r, nil) }, log.Verbosef)
+		return dump.Vmadump(ctx, dump.Ends{In: os.Stdin, Out: os.Stdout, Log: log, File: f.Output})
 	})
 }

@@ -20,6 +20,7 @@ type Options struct {
 	Needs []string // stages that must have been before it
 	Last  bool     // it ends the stream (pagedump)
 	File  string   // where the output goes; empty or -: to out
+	Into  *File    // or this file, which the caller removes when a signal comes
 	// Keep tells what Context.Image is to have besides the header, the tasks and
 	// the ends of stages. All else is passed on as it comes, and no stage holds it.
 	// Nil: nothing. Tasks that a stage does not keep as they are lack what is long
@@ -47,12 +48,17 @@ func (c *Context) Step() { c.p.step(1) }
 // Run runs a stage: collect adds its records. The error has the exit status
 // that package cli documents.
 func Run(ctx context.Context, opt Options, in, out *os.File, collect func(*Context) error) error {
-	file, err := OpenFile(opt.File, opt.Log)
-	if err != nil {
-		return err
+	file := opt.Into
+	if file == nil {
+		var err error
+		if file, err = OpenFile(opt.File, opt.Log); err != nil {
+			return err
+		}
+		if file != nil {
+			file.AbortOnSignal()
+		}
 	}
 	if file != nil {
-		file.AbortOnSignal()
 		defer file.Abort()
 		out = file.File
 	}
@@ -64,7 +70,7 @@ func Run(ctx context.Context, opt Options, in, out *os.File, collect func(*Conte
 	p.records = record.NewWriter(outlet)
 	s := &run{Options: opt, file: file, in: in, threads: threads{}, c: &Context{Context: ctx, Image: image.New(), Writer: p.records, Out: outlet, Log: opt.Log, p: p}}
 	s.c.Image.WithoutPipeData = true // no stage restores it
-	err = s.do(collect)
+	err := s.do(collect)
 	if errors.Is(err, unix.EPIPE) {
 		err = fmt.Errorf("the next stage is gone: %w", err)
 	}

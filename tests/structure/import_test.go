@@ -17,7 +17,7 @@ var layers = [][]string{
 	{"freezer", "stage"},
 	{"fds", "pages", "vmas"},
 	{"verdict"},
-	{"restorer"},
+	{"dump", "restorer"},
 }
 
 func layer(name string) int {

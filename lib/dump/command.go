@@ -1,4 +1,4 @@
-package main
+package dump
 
 import (
 	"context"
@@ -20,9 +20,9 @@ type command struct {
 	ended chan error
 }
 
-// startCommand starts it; its end cancels ctx with lease.ErrCommandEnded. This
+// startCommand starts it, with std as its standard output and error; its end cancels ctx with lease.ErrCommandEnded. This
 // program ignores signals that the command is not to ignore.
-func startCommand(args []string, ignored []os.Signal, cancel context.CancelCauseFunc) (*command, error) {
+func startCommand(args []string, std [2]*os.File, ignored []os.Signal, cancel context.CancelCauseFunc) (*command, error) {
 	// A signal that is ignored would be in the command too, and a shell can't
 	// undo that; one that is caught is not.
 	signal.Notify(make(chan os.Signal, 1), append(ignored, unix.SIGPIPE)...)
@@ -34,7 +34,7 @@ func startCommand(args []string, ignored []os.Signal, cancel context.CancelCause
 	defer r.Close()
 	c := &command{cmd: exec.Command(args[0], args[1:]...), in: w, ended: make(chan error, 1)}
 	c.cmd.Env = calm.Environ()
-	c.cmd.Stdin, c.cmd.Stdout, c.cmd.Stderr = r, os.Stdout, os.Stderr
+	c.cmd.Stdin, c.cmd.Stdout, c.cmd.Stderr = r, std[0], std[1]
 	if err := c.cmd.Start(); err != nil {
 		w.Close()
 		return nil, err

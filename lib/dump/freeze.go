@@ -1,4 +1,4 @@
-package main
+package dump
 
 import (
 	"context"
@@ -18,17 +18,19 @@ import (
 	"floe/lib/tracer"
 )
 
-type options struct {
+// FreezeOptions are freeze's flags.
+type FreezeOptions struct {
 	PID     int
-	Output  string // -o
-	Then    string // thaw, kill, stop
-	Timeout time.Duration
-	Command []string
+	Output  string        // the file that the stream goes to; empty or -: standard output
+	Then    string        // thaw, kill, stop
+	Timeout time.Duration // how long freezing may take, and for how long nothing may move
+	Command []string      // that runs the stages
+	Std     [2]*os.File   // standard output and error of Command
 }
 
 // frozen is a tree that freeze holds, and who waits for it.
 type frozen struct {
-	options
+	FreezeOptions
 	log     *cli.Logger
 	server  *lease.Server
 	tracer  *tracer.Tracer
@@ -42,9 +44,9 @@ type frozen struct {
 // errInterrupted says that a signal ended the work.
 var errInterrupted = errors.New("interrupted")
 
-// run freezes a tree, writes its records to out or to a command, and lets it
+// Freeze freezes a tree, writes its records to out or to a command, and lets it
 // go when everybody is done.
-func run(ctx context.Context, out *os.File, log *cli.Logger, opt options) error {
+func Freeze(ctx context.Context, out *os.File, log *cli.Logger, opt FreezeOptions) error {
 	if err := freezer.Refuse(opt.PID); err != nil {
 		return err
 	}
@@ -68,7 +70,7 @@ func run(ctx context.Context, out *os.File, log *cli.Logger, opt options) error 
 	if err != nil {
 		return err
 	}
-	f := &frozen{options: opt, log: log, out: out, pipe: pipe, ignored: ignored, tracer: tracer.New()}
+	f := &frozen{FreezeOptions: opt, log: log, out: out, pipe: pipe, ignored: ignored, tracer: tracer.New()}
 	defer f.tracer.Close()
 	if f.server, err = lease.NewServer(); err != nil {
 		return err
@@ -106,7 +108,7 @@ func (f *frozen) thaws() bool { return f.Then == "thaw" }
 
 // openOutput is where the stream goes without a command: to out, or to a file,
 // which is then not nil.
-func openOutput(out *os.File, log *cli.Logger, opt options) (*os.File, *stage.File, error) {
+func openOutput(out *os.File, log *cli.Logger, opt FreezeOptions) (*os.File, *stage.File, error) {
 	if len(opt.Command) > 0 {
 		if opt.Output != "" {
 			return nil, nil, cli.Usage(fmt.Errorf("-o FILE is for the stream, which goes to the command"))
@@ -164,7 +166,7 @@ func (f *frozen) hold(ctx context.Context, cancel context.CancelCauseFunc) lease
 		}
 	}
 	if len(f.Command) > 0 {
-		c, err := startCommand(f.Command, f.ignored, cancel)
+		c, err := startCommand(f.Command, f.Std, f.ignored, cancel)
 		if err != nil {
 			return lease.Outcome{Failure: err.Error()}
 		}

@@ -1,33 +1,33 @@
-package main
+package dump
 
 import (
 	"context"
 	"fmt"
-	"os"
 
 	"golang.org/x/sys/unix"
 
-	"floe/lib/cli"
 	"floe/lib/procfs"
 	"floe/lib/record"
 	"floe/lib/stage"
 	"floe/lib/vdso"
 )
 
-// filter is vdsoprobe as a stage.
-func filter(ctx context.Context, in, out *os.File, log *cli.Logger, file string) error {
-	opt := stage.Options{Name: "vdsoprobe", Needs: []string{"freeze", "vmadump"}, File: file, Log: log, Keep: func(r *record.Record) bool { return r.GetMm() != nil || r.GetVma() != nil }}
+// Vdsoprobe adds what the vDSO of each address space is.
+func Vdsoprobe(ctx context.Context, e Ends) error {
 	here, err := vdso.Here() // while the stages before are at work
-	return stage.Run(ctx, opt, in, out, func(c *stage.Context) error {
+	return e.run(ctx, stage.Options{
+		Name: "vdsoprobe", Needs: []string{"freeze", "vmadump"},
+		Keep: func(r *record.Record) bool { return r.GetMm() != nil || r.GetVma() != nil },
+	}, func(c *stage.Context) error {
 		if err != nil {
 			return fmt.Errorf("this kernel's vDSO: %w", err)
 		}
-		return collect(c, here)
+		return probeAll(c, here)
 	})
 }
 
-// collect adds the record of each address space's vDSO.
-func collect(c *stage.Context, here vdso.VDSO) error {
+// probeAll adds the record of each address space's vDSO.
+func probeAll(c *stage.Context, here vdso.VDSO) error {
 	for _, t := range c.Image.Tasks {
 		mm := c.Image.Mms[t.MmId]
 		if mm == nil || mm.Pid != t.Pid {
