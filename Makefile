@@ -18,7 +18,7 @@ all: ## build the programs, static, into bin/
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/.build/ ./cmds/...
 	@# Copied: what the linker writes through a mapping stands in the page cache
 	@# page by page, and starts slower than a file that came with write(2).
-	@install -m 755 $(PROGRAMS:%=bin/.build/%) scripts/checkpoint bin/
+	@install -m 755 $(PROGRAMS:%=bin/.build/%) bin/
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14

@@ -34,8 +34,21 @@ const variable = "GOMAXPROCS=01"
 // Widen lets a program that has work for several threads run on all processors
 // that it may.
 func Widen() {
-	if entered == 1 {
+	if entered == 1 && !crowded {
 		runtime.SetDefaultGOMAXPROCS()
+	}
+}
+
+// crowded says that Crowd has been called.
+var crowded bool
+
+// Crowd prepares a program of which n goroutines wait in system calls most of
+// the time: the runtime takes a processor from such a one only when its monitor
+// looks, which may be after 10 ms (see slack). So it gets one for each.
+func Crowd(n int) {
+	if entered == 1 {
+		runtime.GOMAXPROCS(n)
+		crowded = true
 	}
 }
 
