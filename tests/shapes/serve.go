@@ -66,12 +66,12 @@ func (t *tree) through(plain bool) error {
 			return err
 		}
 	}
-	if !t.alive(0) {
-		return &failure{Ended, "the root has ended before the checkpoint", ""}
-	}
 	early, err := t.rehearse()
 	if err != nil {
 		return err
+	}
+	if !t.alive(0) { // be it of a signal that waited for the end of a stop
+		return &failure{Ended, "the root has ended before the checkpoint", ""}
 	}
 	before, stopped, err := t.before()
 	if err != nil {
