@@ -3,11 +3,13 @@ package main
 import (
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"floe/lib/image"
+	"floe/lib/mem"
 	"floe/lib/pages"
 	"floe/lib/record"
 )
@@ -74,22 +76,12 @@ func behind(im *image.Image, v *record.Vma) string {
 	return v.Name
 }
 
-// flagNames are the VmFlags that a program sees, but for the protection.
-func flagNames() map[string]string {
-	return map[string]string{
-		"gd": "grows down", "lo": "locked", "lf": "locked when touched", "dc": "not forked", "wf": "wiped by fork", "dd": "not dumped",
-		"nr": "no reserve", "ht": "hugetlb", "hg": "huge pages", "nh": "no huge pages", "mg": "mergeable", "um": "userfaultfd", "uw": "userfaultfd",
-		"dp": "droppable", "sl": "sealed", "ss": "shadow stack", "sr": "read in sequence", "rr": "read at random",
-	}
-}
-
 // remarks is what else there is to say of a mapping.
 func remarks(v *record.Vma, n [classes]uint64) string {
 	var list []string
-	names := flagNames()
-	for _, f := range v.Flags {
-		if s := names[f]; s != "" && v.Kind != record.Vma_SPECIAL && len(list) < len(names) {
-			list = append(list, s)
+	for _, name := range v.Flags {
+		if f := mem.Lookup(name); f != nil && f.Shown() && v.Kind != record.Vma_SPECIAL && !slices.Contains(list, f.Means) {
+			list = append(list, f.Means)
 		}
 	}
 	if n[zero] > 0 {

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"floe/lib/mem"
 	"floe/lib/record"
 )
 
@@ -160,11 +161,21 @@ func (im *Image) checkVma(mm *record.Mm, v *record.Vma) error {
 		return vmaError(mm, v, "shared object %d with kind %v", v.ShmemId, v.Kind)
 	case v.Offset%pageSize != 0 || v.Offset > 1<<63-(v.End-v.Start):
 		return vmaError(mm, v, "offset %#x", v.Offset)
+	case ofProgram(v) && slices.ContainsFunc(v.Flags, neverRestored):
+		return vmaError(mm, v, "flags %v: %w", v.Flags, ErrUnknown)
 	case droppable(v) && (v.Kind != record.Vma_ANON_PRIVATE || slices.ContainsFunc(v.Flags, neverDroppable)):
 		return vmaError(mm, v, "the kernel has no droppable memory of this kind")
 	}
 	return nil
 }
+
+// ofProgram tells a mapping that is the program's and not the kernel's.
+func ofProgram(v *record.Vma) bool {
+	return v.Kind != record.Vma_SPECIAL && v.Kind != record.Vma_VSYSCALL
+}
+
+// neverRestored tells a flag that no dump of this version takes.
+func neverRestored(flag string) bool { return !mem.Lookup(flag).Restores() }
 
 func droppable(v *record.Vma) bool { return slices.Contains(v.Flags, "dp") }
 

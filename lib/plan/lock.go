@@ -38,8 +38,16 @@ func (as *AddressSpace) After(guards iter.Seq2[uint64, uint64]) iter.Seq[stub.Ca
 				return
 			}
 		}
+		for _, v := range as.vmas {
+			if Sealed(v) && !yield(as.call("mseal", (*mapping)(v), unix.SYS_MSEAL, v.Start, v.End, 0)) {
+				return
+			}
+		}
 	}
 }
+
+// Sealed tells a mapping that has to be sealed (mseal(2), Linux 6.10).
+func Sealed(v *record.Vma) bool { return has(v, "sl") && !kernels(v) }
 
 // span is a range of addresses, for messages.
 type span Span

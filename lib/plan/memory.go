@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"floe/lib/mem"
 	"floe/lib/record"
 	"floe/lib/stub"
 )
@@ -31,6 +32,7 @@ type FDs interface {
 //	After    guard regions, which can't be made in locked memory
 //	         protections that keep contents from being written
 //	         locks: what can't be populated then, it couldn't before either
+//	         seals, which allow none of this any more
 type AddressSpace struct {
 	mm   *record.Mm
 	vmas []*record.Vma
@@ -46,21 +48,6 @@ const (
 	prSetVMAAnonName = 0
 	mapDroppable     = 0x08
 )
-
-// advices are the VmFlags that madvise(2) sets.
-var advices = [...]struct {
-	flag   string
-	advice uint64
-}{
-	{"dc", unix.MADV_DONTFORK},
-	{"dd", unix.MADV_DONTDUMP},
-	{"hg", unix.MADV_HUGEPAGE},
-	{"mg", unix.MADV_MERGEABLE},
-	{"nh", unix.MADV_NOHUGEPAGE},
-	{"rr", unix.MADV_RANDOM},
-	{"sr", unix.MADV_SEQUENTIAL},
-	{"wf", unix.MADV_WIPEONFORK},
-}
 
 // Target is where an address space is made.
 type Target struct {
@@ -158,9 +145,9 @@ func (as *AddressSpace) mapAll(v *record.Vma, yield func(stub.Call) bool) bool {
 		return false
 	}
 	standIn := Droppable(v) && !as.to.Droppable // wiped on fork and not dumped, as droppable memory is
-	for _, a := range advices {
-		if has(v, a.flag) || standIn && (a.flag == "wf" || a.flag == "dd") {
-			if !yield(as.call("madvise", of, unix.SYS_MADVISE, v.Start, v.End, a.advice)) {
+	for f := range mem.Advices {
+		if has(v, f.Name) || standIn && (f.Name == "wf" || f.Name == "dd") {
+			if !yield(as.call("madvise", of, unix.SYS_MADVISE, v.Start, v.End, f.Advice)) {
 				return false
 			}
 		}

@@ -48,6 +48,9 @@ func (r *Restorer) spaceOf(t *record.Task, vmas []*record.Vma, most int) (list [
 	if n := plan.Mappings(vmas); n+inject.ArenaMappings > most {
 		list = append(list, taskErr(t, fmt.Errorf("it has %d mappings, and restore needs %d more; limit is %d (vm.max_map_count)", n, inject.ArenaMappings, most)))
 	}
+	if !r.own.seals && slices.ContainsFunc(vmas, plan.Sealed) {
+		list = append(list, taskErr(t, fmt.Errorf("it has sealed mappings (mseal), which this kernel has not: Linux 6.10 or newer")))
+	}
 	limit := r.own.limits[unix.RLIMIT_MEMLOCK].Max
 	if locked := plan.Locked(vmas); locked > limit && !r.own.has(unix.CAP_IPC_LOCK) {
 		list = append(list, taskErr(t, fmt.Errorf("it has %d bytes locked; restore's own limit is %d (ulimit -Hl) without CAP_IPC_LOCK", locked, limit)))

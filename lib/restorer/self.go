@@ -25,6 +25,7 @@ type self struct {
 	memory    uint64 // bytes that this machine has, swap included
 
 	droppable bool // the kernel has MAP_DROPPABLE
+	seals     bool // and mseal(2)
 	timerIDs  bool // and PR_TIMER_CREATE_RESTORE_IDS
 }
 
@@ -56,6 +57,8 @@ func readSelf() (self, error) {
 		return s, err
 	}
 	s.droppable = canMap(unix.MAP_DROPPABLE)
+	_, _, e := unix.Syscall(unix.SYS_MSEAL, 0, 0, 0)
+	s.seals = e == 0
 	const prTimerCreateRestoreIDs, get = 77, 2 // <linux/prctl.h>, 6.15
 	s.timerIDs = unix.Prctl(prTimerCreateRestoreIDs, get, 0, 0, 0) == nil
 	return s, nil

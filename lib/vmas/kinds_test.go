@@ -56,6 +56,7 @@ var restorable = []struct {
 	{name: "random", prot: r | w, may: r | w | x, pages: 1, flags: "rr"},
 	{name: "sequential", prot: r | w, may: r | w | x, pages: 1, flags: "sr"},
 	{name: "guard", major: 6, minor: 13, prot: r | w, may: r | w | x, pages: 1},
+	{name: "sealed", major: 6, minor: 10, prot: r | w, may: r | w | x, pages: 1, flags: "sl"},
 	{name: "anonshared", kind: record.Vma_ANON_SHARED, prot: r | w, may: r | w | x, pages: 2, offset: page, flags: "sh"},
 	{name: "zeroshared", kind: record.Vma_ANON_SHARED, prot: r, may: r | w | x, pages: 1},
 }

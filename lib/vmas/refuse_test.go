@@ -28,7 +28,6 @@ func TestRefused(t *testing.T) {
 		{"sysv", 0, 0, "System V shared memory"},
 		{"secret", 6, 5, "secret memory"},
 		{"hugetlb", 0, 0, "run it without huge pages"},
-		{"sealed", 6, 10, "a sealed mapping (mseal)"},
 		{"aio", 0, 0, "asynchronous I/O"},
 		{"uffd", 0, 0, "registered with userfaultfd"},
 		{"uring", 0, 0, "a ring of io_uring"},
@@ -99,10 +98,10 @@ func TestDeletedProgram(t *testing.T) {
 
 func TestRefuseFlags(t *testing.T) {
 	for flags, want := range map[string]string{
-		"rd wr mr mw me ac sd": "", "rd mr mw me gd lo lf sr rr dc dd wf hg nh mg dp nr gu": "",
+		"rd wr mr mw me ac sd": "", "rd mr mw me gd lo lf sr rr dc dd wf hg nh mg dp nr gu sl": "",
 		"rd io": "", "rd pf de": "", // told with the device's name
 		"rd ht": "hugetlbfs", "rd um": "userfaultfd", "rd uw": "userfaultfd", "rd ui": "userfaultfd",
-		"rd ss": "shadow stack", "rd sl": "sealed", "rd sf": "MAP_SYNC", "rd ??": "no name for", "rd zz": `"zz", which this version does not know (/x)`,
+		"rd ss": "shadow stack", "rd sf": "MAP_SYNC", "rd ??": "no name for", "rd zz": `unknown smaps flag "zz" in a mapping of /x`,
 	} {
 		m := procfs.Mapping{VmFlags: strings.Fields(flags), Name: "/x"}
 		if err := refuseFlags(&m); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {

@@ -9,7 +9,7 @@ import (
 // layers are the packages of lib, lowest first: a package imports only those of
 // layers below its own.
 var layers = [][]string{
-	{"calm", "procfs", "record/recordpb"},
+	{"calm", "mem", "procfs", "record/recordpb"},
 	{"buildid", "cli", "kabi", "stub", "tracer"},
 	{"crc32c"},
 	{"record"},
