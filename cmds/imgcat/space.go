@@ -14,8 +14,8 @@ import (
 // mappings that touch each other, so only those at its ends are counted at
 // once, and the ones between them as a step up and a step down.
 type space struct {
-	vmas  []*record.Vma // that pages are saved of, in order
-	reach []uint64      // where the mappings end that touch the one before
+	vmas  []*record.Vma // that pages are saved of or that may have guard regions, in order
+	reach [2][]uint64   // where the mappings end that touch the one before; of those that pages are saved of
 	ends  [classes][]uint64
 	steps [classes][]int32
 	sum   bool // ends has all pages, and steps has done its part
@@ -29,26 +29,29 @@ func (t *tally) space(im *image.Image, mm uint64) *space {
 	}
 	s = &space{}
 	for _, v := range im.Vmas[mm] {
-		if saves(v) {
+		if pages.Guardable(v) {
 			s.vmas = append(s.vmas, v)
 		}
 	}
-	s.reach = make([]uint64, len(s.vmas))
-	for i, v := range slices.Backward(s.vmas) {
-		s.reach[i] = v.End
-		if i+1 < len(s.vmas) && s.vmas[i+1].Start == v.End {
-			s.reach[i] = s.reach[i+1]
-		}
-	}
+	s.reach = [2][]uint64{s.touching(pages.Guardable), s.touching(pages.Saves)}
 	t.spaces[mm] = s
 	return s
 }
 
-// saves tells whether pages of a mapping are saved: droppable memory comes back
-// empty.
-func saves(v *record.Vma) bool {
-	private := v.Kind == record.Vma_ANON_PRIVATE || v.Kind == record.Vma_FILE_PRIVATE
-	return private && !slices.Contains(v.Flags, "dp")
+// touching tells of each mapping where the row of mappings ends, all of one sort,
+// that begins with it; 0 for one of another sort.
+func (s *space) touching(sort func(*record.Vma) bool) []uint64 {
+	reach := make([]uint64, len(s.vmas))
+	for i, v := range slices.Backward(s.vmas) {
+		if !sort(v) {
+			continue
+		}
+		reach[i] = v.End
+		if i+1 < len(s.vmas) && s.vmas[i+1].Start == v.End {
+			reach[i] = max(v.End, reach[i+1])
+		}
+	}
+	return reach
 }
 
 // at is the first mapping that ends behind an address.
@@ -59,8 +62,11 @@ func (s *space) at(addr uint64) int {
 // add counts a run, which must lie within mappings.
 func (s *space) add(r *record.Pages_Run, c class) error {
 	end := r.Vaddr + r.Pages*pages.PageSize
-	first := s.at(r.Vaddr)
-	if first == len(s.vmas) || s.vmas[first].Start > r.Vaddr || s.reach[first] < end {
+	first, reach := s.at(r.Vaddr), s.reach[0]
+	if c != guard {
+		reach = s.reach[1]
+	}
+	if first == len(s.vmas) || s.vmas[first].Start > r.Vaddr || reach[first] < end {
 		return fmt.Errorf("%d pages at %#x are in no mapping that has pages saved", r.Pages, r.Vaddr)
 	}
 	if s.ends[c] == nil {

@@ -18,7 +18,7 @@ const maxRecordRuns = 4 * maxRuns
 
 // Layout is where pages of an image may go, and no other place: the private
 // vmas of each address space that have contents to be restored, and the
-// shared objects.
+// shared objects; guard regions to the other vmas of a program too.
 type Layout struct {
 	vmas   map[uint64][]*record.Vma // by mm_id, sorted
 	shared map[uint64]uint64        // bytes, by shmem_id
@@ -45,7 +45,7 @@ func (l *Layout) Add(mm uint64, vmas []*record.Vma) {
 		if v.Kind == record.Vma_ANON_SHARED {
 			l.shared[v.ShmemId] = max(l.shared[v.ShmemId], v.ShmemSize, v.Offset+v.End-v.Start)
 		}
-		if saves(v) {
+		if Guardable(v) {
 			l.vmas[mm] = append(l.vmas[mm], v)
 		}
 	}
@@ -120,7 +120,7 @@ func (l *Layout) checkRun(p *record.Pages, r Run) error {
 	}
 	at := r.Addr
 	err := l.within(p.MmId, r, func(v *record.Vma, part Run) error {
-		if part.Addr == at {
+		if part.Addr == at && (Saves(v) || p.Encoding == record.Pages_GUARD) {
 			at = part.End()
 		}
 		return l.withinFile(p, v, part)

@@ -59,11 +59,17 @@ func (c *collector) flush() error {
 	return c.out(b)
 }
 
-// saves tells whether the contents of a private vma are to be saved.
-func saves(v *record.Vma) bool {
+// Saves tells whether the contents of a vma are saved with its address space.
+func Saves(v *record.Vma) bool {
 	switch v.Kind {
 	case record.Vma_ANON_PRIVATE, record.Vma_FILE_PRIVATE:
 		return !slices.Contains(v.Flags, "dp") // droppable memory comes back empty
 	}
 	return false
+}
+
+// Guardable tells whether a vma may have guard regions, with contents of its own
+// or without.
+func Guardable(v *record.Vma) bool {
+	return v.Kind != record.Vma_SPECIAL && v.Kind != record.Vma_VSYSCALL
 }

@@ -8,7 +8,8 @@
 //	ANON_PRIVATE   pages that are present or swapped
 //	FILE_PRIVATE   pages that were written (the task's own copies)
 //	ANON_SHARED    every page of the object, once per object, mapped or not
-//	FILE_SHARED, SPECIAL, VSYSCALL, and any vma with the flag dp   nothing
+//	FILE_SHARED, and any vma with the flag dp   nothing but guard regions
+//	SPECIAL, VSYSCALL   nothing
 //
 // A page of zeros is a run in a record with encoding ZERO and has no bytes: in
 // anonymous memory it comes back untouched, in a private mapping of a file as

@@ -152,10 +152,13 @@ func (d *dumper) scanSpace(s space) error {
 		if v.Kind == record.Vma_ANON_SHARED {
 			d.share(v, mem)
 		}
-		if !saves(v) {
-			continue
+		look := scan.scan
+		if !Saves(v) {
+			if look = scan.guards; !Guardable(v) || !sharedGuards() {
+				continue
+			}
 		}
-		if err := scan.scan(v.Start, v.End, func(e extent) error { return d.feed.add(own, mem, e) }); err != nil {
+		if err := look(v.Start, v.End, func(e extent) error { return d.feed.add(own, mem, e) }); err != nil {
 			return err
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -34,7 +35,7 @@ type extent struct {
 type scanner struct {
 	f       *os.File // /proc/PID/pagemap
 	ioctl   bool
-	mask    uint64 // categories to be told
+	noGuard bool // which doesn't tell guards
 	regions []kabi.PageRegion
 	entries []byte
 }
@@ -47,7 +48,7 @@ func newScanner(pid int) (*scanner, error) {
 	if err != nil {
 		return nil, fmt.Errorf("task %d: %w", pid, err)
 	}
-	return &scanner{f: f, ioctl: true, mask: kabi.PAGE_IS_PFNZERO | kabi.PAGE_IS_GUARD}, nil
+	return &scanner{f: f, ioctl: true}, nil
 }
 
 func (s *scanner) Close() error { return s.f.Close() }
@@ -64,24 +65,53 @@ func (s *scanner) scan(start, end uint64, emit func(extent) error) error {
 	return s.scanEntries(start, end, emit)
 }
 
+// guards calls emit with the guard regions between start and end, in order.
+func (s *scanner) guards(start, end uint64, emit func(extent) error) error {
+	if s.ioctl && !s.noGuard {
+		arg := kabi.PmScanArg{CategoryMask: kabi.PAGE_IS_GUARD, ReturnMask: kabi.PAGE_IS_GUARD}
+		next, err := s.ask(&arg, start, end, emit)
+		if s.ioctl = !errors.Is(err, unix.ENOTTY); s.ioctl && !errors.Is(err, unix.EINVAL) {
+			return err
+		}
+		s.noGuard, start = s.ioctl, next
+	}
+	return s.scanEntries(start, end, func(e extent) error {
+		if e.class != classGuard {
+			return nil
+		}
+		return emit(e)
+	})
+}
+
 // scanIoctl returns the address that it came to.
 func (s *scanner) scanIoctl(start, end uint64, emit func(extent) error) (uint64, error) {
+	arg := kabi.PmScanArg{
+		CategoryInverted:  kabi.PAGE_IS_FILE,
+		CategoryMask:      kabi.PAGE_IS_FILE,
+		CategoryAnyofMask: kabi.PAGE_IS_PRESENT | kabi.PAGE_IS_SWAPPED,
+		ReturnMask:        kabi.PAGE_IS_PFNZERO,
+	}
+	if !s.noGuard {
+		arg.ReturnMask |= kabi.PAGE_IS_GUARD
+		next, err := s.ask(&arg, start, end, emit)
+		if !errors.Is(err, unix.EINVAL) {
+			return next, err
+		}
+		s.noGuard, start = true, next
+		arg.ReturnMask &^= kabi.PAGE_IS_GUARD
+	}
+	return s.ask(&arg, start, end, emit)
+}
+
+// ask makes the ioctl until it has been from start to end, and returns the
+// address that it came to.
+func (s *scanner) ask(arg *kabi.PmScanArg, start, end uint64, emit func(extent) error) (uint64, error) {
 	if s.regions == nil {
 		s.regions = make([]kabi.PageRegion, 1024)
 	}
 	for start < end {
-		arg := kabi.PmScanArg{
-			Start: start, End: end,
-			CategoryInverted:  kabi.PAGE_IS_FILE,
-			CategoryMask:      kabi.PAGE_IS_FILE,
-			CategoryAnyofMask: kabi.PAGE_IS_PRESENT | kabi.PAGE_IS_SWAPPED,
-			ReturnMask:        s.mask,
-		}
-		n, err := pagemapScan(s.f, &arg, s.regions)
-		if err == unix.EINVAL && s.mask&kabi.PAGE_IS_GUARD != 0 {
-			s.mask &^= kabi.PAGE_IS_GUARD // a kernel that doesn't tell
-			continue
-		}
+		arg.Start, arg.End = start, end
+		n, err := pagemapScan(s.f, arg, s.regions)
 		if err != nil {
 			return start, fmt.Errorf("%s: PAGEMAP_SCAN of %#x-%#x: %w", s.f.Name(), start, end, err)
 		}
@@ -155,3 +185,14 @@ func classify(entry uint64) (class, bool) {
 	}
 	return classData, true
 }
+
+// sharedGuards tells whether this kernel allows guard regions in memory that is
+// no private memory (Linux 6.15). If it doesn't, there are none to be looked for.
+var sharedGuards = sync.OnceValue(func() bool {
+	b, err := unix.Mmap(-1, 0, PageSize, unix.PROT_READ, unix.MAP_SHARED|unix.MAP_ANONYMOUS)
+	if err != nil {
+		return true
+	}
+	defer func() { _ = unix.Munmap(b) }()
+	return unix.Madvise(b, unix.MADV_GUARD_INSTALL) == nil
+})
