@@ -125,7 +125,7 @@ func sharedObjects(im *image.Image) map[uint64]*shmem {
 				o = &shmem{}
 				all[v.ShmemId] = o
 			}
-			o.size = max(o.size, v.ShmemSize, v.Offset+v.End-v.Start)
+			o.size = max(o.size, v.ObjectSize())
 		}
 	}
 	return all

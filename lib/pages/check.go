@@ -43,7 +43,7 @@ func NewLayout() *Layout {
 func (l *Layout) Add(mm uint64, vmas []*record.Vma) {
 	for _, v := range vmas {
 		if v.Kind == record.Vma_ANON_SHARED {
-			l.shared[v.ShmemId] = max(l.shared[v.ShmemId], v.ShmemSize, v.Offset+v.End-v.Start)
+			l.shared[v.ShmemId] = max(l.shared[v.ShmemId], v.ObjectSize())
 		}
 		if Guardable(v) {
 			l.vmas[mm] = append(l.vmas[mm], v)

@@ -43,6 +43,7 @@ func (as *AddressSpace) After(guards iter.Seq2[uint64, uint64]) iter.Seq[stub.Ca
 				return
 			}
 		}
+		each(yield, as.last...)
 	}
 }
 
@@ -108,7 +109,7 @@ func Populated(vmas []*record.Vma, objects map[uint64]bool) uint64 {
 		case !locked(v) || has(v, "lf") || v.Prot == 0:
 		case v.Kind == record.Vma_ANON_SHARED && !objects[v.ShmemId]:
 			objects[v.ShmemId] = true
-			n += max(size, v.ShmemSize)
+			n += v.ObjectSize()
 		case private(v) && v.Prot&unix.PROT_WRITE != 0:
 			n += size
 		default:

@@ -45,7 +45,7 @@ func (r *Restorer) openMapped() error {
 					return fmt.Errorf("mapping %x-%x: %w", v.Start, v.End, err)
 				}
 			case record.Vma_ANON_SHARED:
-				sizes[v.ShmemId] = max(sizes[v.ShmemId], v.ShmemSize, v.Offset+v.End-v.Start)
+				sizes[v.ShmemId] = max(sizes[v.ShmemId], v.ObjectSize())
 			}
 		}
 	}
