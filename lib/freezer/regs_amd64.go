@@ -34,6 +34,9 @@ func (c *collector) registers(guest *inject.Guest, th *Thread, r *record.Thread)
 	if g.Cs != userCS {
 		return fmt.Errorf("a 32-bit (ia32) program can't be saved yet")
 	}
+	if err := c.segments(th, &g); err != nil {
+		return err
+	}
 	r.Regs = &record.RegsAmd64{
 		R15: g.R15, R14: g.R14, R13: g.R13, R12: g.R12, Rbp: g.Rbp, Rbx: g.Rbx, R11: g.R11, R10: g.R10, R9: g.R9, R8: g.R8,
 		Rax: g.Rax, Rcx: g.Rcx, Rdx: g.Rdx, Rsi: g.Rsi, Rdi: g.Rdi, OrigRax: g.Orig_rax, Rip: g.Rip, Cs: g.Cs, Eflags: g.Eflags,

@@ -49,10 +49,14 @@ func gateRegs(code, frame, commit uint64, final *tracer.Regs) tracer.Regs {
 	return r
 }
 
+// nestedFlag is NT of the flags register, which no signal frame sets.
+const nestedFlag = 0x4000
+
 // keepSegments copies what only the task itself or its tracer can set.
 func keepSegments(r, from *tracer.Regs) {
 	r.Fs_base, r.Gs_base = from.Fs_base, from.Gs_base
 	r.Ds, r.Es, r.Fs, r.Gs = from.Ds, from.Es, from.Fs, from.Gs
+	r.Eflags |= from.Eflags & nestedFlag
 }
 
 // pc is where a task stands, for messages and for code that knows its own.

@@ -19,12 +19,24 @@ const (
 	syscallInsnSize = 2
 )
 
-// Flags that user space may have in eflags: CF PF AF ZF SF DF OF AC. The rest
-// are the kernel's, or would trap. Bit 1 and IF are always set.
+// Flags that user space may have in eflags: CF PF AF ZF SF DF OF NT AC, which a
+// tracer sets, and ID, which it can't. RF is the processor's, and says nothing
+// here; with TF each instruction traps. Bit 1 and IF are always set.
 const (
-	userFlags   = 0x1 | 0x4 | 0x10 | 0x40 | 0x80 | 0x400 | 0x800 | 0x40000
+	userFlags   = 0x1 | 0x4 | 0x10 | 0x40 | 0x80 | 0x400 | 0x800 | 0x4000 | 0x40000
+	ownFlags    = 0x200000
+	trapFlag    = 0x100
 	alwaysFlags = 0x202
 )
+
+// OwnFlags is the flags register of a thread that has flags which only it can
+// set; 0: it has none.
+func OwnFlags(r *record.RegsAmd64) uint64 {
+	if r.Eflags&ownFlags == 0 {
+		return 0
+	}
+	return r.Eflags&ownFlags | alwaysFlags
+}
 
 // Selectors of a 64-bit task, <asm/segment.h>.
 const (
@@ -47,6 +59,9 @@ func Registers(t *record.Thread) (kernel, resumed unix.PtraceRegs, err error) {
 		if s > math.MaxUint16 || s != 0 && s&3 != 3 {
 			return kernel, resumed, fmt.Errorf("thread %d: %#x is no selector of a program's", t.Tid, s)
 		}
+	}
+	if r.Eflags&trapFlag != 0 {
+		return kernel, resumed, fmt.Errorf("thread %d: it traps after each instruction (trap flag), which can't be restored", t.Tid)
 	}
 	for what, a := range map[string]uint64{"rip": r.Rip, "fs_base": r.FsBase, "gs_base": r.GsBase} {
 		if a > UserCeiling {

@@ -47,6 +47,11 @@ func (r *Restorer) prepareThread(p *tracer.Ptrace, t *record.Task, id int32) err
 	if _, err := r.arena.Run(p, tid, append(calls, own...)); err != nil {
 		return err
 	}
+	if flags := plan.OwnFlags(th.Regs); flags != 0 {
+		if err := r.arena.SetFlags(p, tid, flags); err != nil {
+			return err
+		}
+	}
 	kernel, resumed, err := plan.Registers(th)
 	if err != nil {
 		return err

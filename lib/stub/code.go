@@ -9,6 +9,7 @@ type Code struct {
 	Table uint64
 	Gate  uint64
 	Call  uint64
+	Flags uint64
 }
 
 // codeAlign is where a piece may start: a cache line.
@@ -25,6 +26,6 @@ func NewCode() Code {
 		c.Bytes = append(c.Bytes, text(which)...)
 		return at
 	}
-	c.Table, c.Gate, c.Call = put(textTable), put(textGate), put(textCall)
+	c.Table, c.Gate, c.Call, c.Flags = put(textTable), put(textGate), put(textCall), put(textFlags)
 	return c
 }

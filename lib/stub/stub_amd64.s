@@ -93,6 +93,21 @@ TEXT ·callStub(SB), NOSPLIT|NOFRAME, $0-0
 TEXT ·callStubEnd(SB), NOSPLIT|NOFRAME, $0-0
 	RET
 
+// func flagsStub()
+//
+// Sets flags that no tracer and no signal frame can set.
+//
+//	SP  in  the flags, 8 bytes
+//
+// Ends in INT3.
+TEXT ·flagsStub(SB), NOSPLIT|NOFRAME, $0-0
+	POPFQ
+	BYTE $0xcc                     // int3
+	UNDEF
+
+TEXT ·flagsStubEnd(SB), NOSPLIT|NOFRAME, $0-0
+	RET
+
 // func textBounds(which int) (start, end unsafe.Pointer)
 TEXT ·textBounds(SB), NOSPLIT, $0-24
 	MOVQ which+0(FP), AX
@@ -108,8 +123,14 @@ one:
 	LEAQ ·gateStubEnd(SB), CX
 	JMP  out
 two:
+	CMPQ AX, $2
+	JNE  three
 	LEAQ ·callStub(SB), BX
 	LEAQ ·callStubEnd(SB), CX
+	JMP  out
+three:
+	LEAQ ·flagsStub(SB), BX
+	LEAQ ·flagsStubEnd(SB), CX
 out:
 	MOVQ BX, start+8(FP)
 	MOVQ CX, end+16(FP)

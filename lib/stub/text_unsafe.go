@@ -13,6 +13,7 @@ const (
 	textTable = iota
 	textGate
 	textCall
+	textFlags
 )
 
 // text is a copy of a stub's instructions.
