@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"floe/lib/inject"
+	"floe/lib/mem"
 	"floe/lib/procfs"
 	"floe/lib/record"
 	"floe/lib/tracer"
@@ -77,7 +78,10 @@ func (c *collector) ask(g *inject.Guest, th *Thread, r *record.Thread, q *proces
 	if q == nil {
 		return nil
 	}
-	return g.Run(c.p, t, q.calls(), q.read)
+	if err := g.Run(c.p, t, q.calls(), q.read); err != nil || !q.ldt {
+		return err
+	}
+	return g.Run(c.p, t, mem.AskLDT(), q.readLDT)
 }
 
 // schedule reads how a thread is scheduled.

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -142,18 +143,37 @@ const scratchPage = 4096
 func roomFor(calls []stub.Call) uint32 {
 	const page, align = scratchPage, 16
 	n := guestTable + stub.EntryBytes(len(calls)) + align
+	spare := uint32(0)
 	for _, c := range calls {
 		for _, a := range c.Args {
 			n += (len(a.Bytes) + align - 1) &^ (align - 1)
+			if a.Kind == stub.Spare {
+				spare = page
+			}
 		}
 	}
-	return uint32(n+page-1) &^ (page - 1)
+	return uint32(n+page-1)&^(page-1) + spare
+}
+
+// placed are calls with the address of the spare page, the last one of the
+// scratch memory.
+func placed(calls []stub.Call, spare uint64) []stub.Call {
+	out := slices.Clone(calls)
+	for i := range out {
+		for j, a := range out[i].Args {
+			if a.Kind == stub.Spare {
+				out[i].Args = slices.Clone(out[i].Args)
+				out[i].Args[j] = stub.I(spare)
+			}
+		}
+	}
+	return out
 }
 
 // fill writes the table at the first stop, runs it, and reads it at the
 // second.
 func (v *visit) fill(scratch uint64, calls []stub.Call) error {
-	table, err := stub.Encode(calls, nil, scratch+guestTable, int(v.room)-guestTable)
+	table, err := stub.Encode(placed(calls, scratch+uint64(v.room)-scratchPage), nil, scratch+guestTable, int(v.room)-guestTable)
 	if err != nil {
 		return err
 	}

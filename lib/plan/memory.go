@@ -37,7 +37,8 @@ type AddressSpace struct {
 	mm   *record.Mm
 	vmas []*record.Vma
 	to   Target
-	exe  stub.Call // PR_SET_MM_MAP
+	exe  stub.Call   // PR_SET_MM_MAP
+	last []stub.Call // of mem.After
 	args [6]stub.Arg
 	name []byte
 }
@@ -70,7 +71,11 @@ func Memory(mm *record.Mm, vmas []*record.Vma, to Target) (*AddressSpace, error)
 	if err != nil {
 		return nil, err
 	}
-	as := &AddressSpace{mm: mm, vmas: vmas, to: to, exe: exe}
+	last, err := mem.After(mm.Attrs)
+	if err != nil {
+		return nil, err
+	}
+	as := &AddressSpace{mm: mm, vmas: vmas, to: to, exe: exe, last: last}
 	for _, v := range vmas {
 		if kernels(v) {
 			continue

@@ -1436,10 +1436,11 @@ type Task struct {
 	// has ended: they are the tree's own, and no caller's.
 	SessionGone bool
 	GroupGone   bool
-	unknown     []byte // fields that this version does not know, as they came
+	Mm          *MmAttrs // its Mm takes it over
+	unknown     []byte   // fields that this version does not know, as they came
 }
 
-const sizeTask = 312 // bytes
+const sizeTask = 320 // bytes
 
 func (x *Task) GetPid() int32 {
 	if x == nil {
@@ -1665,6 +1666,13 @@ func (x *Task) GetGroupGone() bool {
 	return x.GroupGone
 }
 
+func (x *Task) GetMm() *MmAttrs {
+	if x == nil {
+		return nil
+	}
+	return x.Mm
+}
+
 func (x *Task) encode(e *encoder) {
 	if x == nil {
 		return
@@ -1717,6 +1725,9 @@ func (x *Task) encode(e *encoder) {
 	e.uint64(240, x.Brk)
 	e.bool(248, x.SessionGone)
 	e.bool(256, x.GroupGone)
+	if x.Mm != nil {
+		e.message(322, x.Mm)
+	}
 	e.b = append(e.b, x.unknown...)
 }
 
@@ -1804,6 +1815,12 @@ func (x *Task) decode(d *decoder, tag uint64) bool {
 		x.SessionGone = d.bool()
 	case 256:
 		x.GroupGone = d.bool()
+	case 322:
+		if x.Mm == nil {
+			d.take(sizeMmAttrs)
+			x.Mm = new(MmAttrs)
+		}
+		d.message(x.Mm)
 	default:
 		return false
 	}
@@ -3337,10 +3354,11 @@ type Mm struct {
 	Auxv       []byte
 	ExeFile    uint64 // file_id
 	Vmas       uint64 // how many Vma records follow
+	Attrs      *MmAttrs
 	unknown    []byte // fields that this version does not know, as they came
 }
 
-const sizeMm = 168 // bytes
+const sizeMm = 176 // bytes
 
 func (x *Mm) GetMmId() uint64 {
 	if x == nil {
@@ -3454,6 +3472,13 @@ func (x *Mm) GetVmas() uint64 {
 	return x.Vmas
 }
 
+func (x *Mm) GetAttrs() *MmAttrs {
+	if x == nil {
+		return nil
+	}
+	return x.Attrs
+}
+
 func (x *Mm) encode(e *encoder) {
 	if x == nil {
 		return
@@ -3474,6 +3499,9 @@ func (x *Mm) encode(e *encoder) {
 	e.bytes(114, x.Auxv)
 	e.uint64(120, x.ExeFile)
 	e.uint64(128, x.Vmas)
+	if x.Attrs != nil {
+		e.message(162, x.Attrs)
+	}
 	e.b = append(e.b, x.unknown...)
 }
 
@@ -3511,6 +3539,12 @@ func (x *Mm) decode(d *decoder, tag uint64) bool {
 		x.ExeFile = d.uint64()
 	case 128:
 		x.Vmas = d.uint64()
+	case 162:
+		if x.Attrs == nil {
+			d.take(sizeMmAttrs)
+			x.Attrs = new(MmAttrs)
+		}
+		d.message(x.Attrs)
 	default:
 		return false
 	}
@@ -3518,6 +3552,52 @@ func (x *Mm) decode(d *decoder, tag uint64) bool {
 }
 
 func (x *Mm) keep(b []byte) { x.unknown = append(x.unknown, b...) }
+
+// What of an address space only a task that has it can tell.
+type MmAttrs struct {
+	LockFuture uint32 // MCL_FUTURE, MCL_ONFAULT: what mlockall(2) said of mappings to come
+	Ldt        []byte // descriptors that modify_ldt(2) made, 8 bytes each, from number 0
+	unknown    []byte // fields that this version does not know, as they came
+}
+
+const sizeMmAttrs = 56 // bytes
+
+func (x *MmAttrs) GetLockFuture() uint32 {
+	if x == nil {
+		return 0
+	}
+	return x.LockFuture
+}
+
+func (x *MmAttrs) GetLdt() []byte {
+	if x == nil {
+		return nil
+	}
+	return x.Ldt
+}
+
+func (x *MmAttrs) encode(e *encoder) {
+	if x == nil {
+		return
+	}
+	e.uint32(8, x.LockFuture)
+	e.bytes(18, x.Ldt)
+	e.b = append(e.b, x.unknown...)
+}
+
+func (x *MmAttrs) decode(d *decoder, tag uint64) bool {
+	switch tag {
+	case 8:
+		x.LockFuture = d.uint32()
+	case 18:
+		x.Ldt = d.bytes()
+	default:
+		return false
+	}
+	return true
+}
+
+func (x *MmAttrs) keep(b []byte) { x.unknown = append(x.unknown, b...) }
 
 type Vma_Kind int32
 

@@ -28,6 +28,7 @@ const (
 	Imm    ArgKind = iota // Val
 	Result                // what the Val-th call of the same list returned
 	Data                  // the address of a copy of Bytes
+	Spare                 // the address of a page that nothing else is in; a guest's calls only
 )
 
 // Fix puts the address of the copy of an argument's Bytes, plus Plus, into the

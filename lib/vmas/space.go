@@ -152,7 +152,7 @@ func (s *space) mm(n int) (*record.Mm, error) {
 	return &record.Mm{
 		MmId: t.MmId, Pid: t.Pid, StartCode: st.StartCode, EndCode: st.EndCode, StartData: st.StartData, EndData: st.EndData,
 		StartBrk: st.StartBrk, Brk: t.Brk, StartStack: st.StartStack, ArgStart: st.ArgStart, ArgEnd: st.ArgEnd,
-		EnvStart: st.EnvStart, EnvEnd: st.EnvEnd, Auxv: auxv, ExeFile: id, Vmas: uint64(n),
+		EnvStart: st.EnvStart, EnvEnd: st.EnvEnd, Auxv: auxv, ExeFile: id, Vmas: uint64(n), Attrs: t.Mm,
 	}, nil
 }
 

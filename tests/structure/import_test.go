@@ -9,10 +9,11 @@ import (
 // layers are the packages of lib, lowest first: a package imports only those of
 // layers below its own.
 var layers = [][]string{
-	{"calm", "mem", "procfs", "record/recordpb"},
+	{"calm", "procfs", "record/recordpb"},
 	{"buildid", "cli", "kabi", "stub", "tracer"},
 	{"crc32c"},
 	{"record"},
+	{"mem"},
 	{"clocks", "cpu", "image", "inject", "lease", "plan", "vdso"},
 	{"freezer", "stage"},
 	{"fds", "pages", "vmas"},

@@ -185,7 +185,7 @@ func (x Vma_Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Vma_Kind.Descriptor instead.
 func (Vma_Kind) EnumDescriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{25, 0}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{26, 0}
 }
 
 type FileLock_Kind int32
@@ -234,7 +234,7 @@ func (x FileLock_Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use FileLock_Kind.Descriptor instead.
 func (FileLock_Kind) EnumDescriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{33, 0}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{34, 0}
 }
 
 type Pages_Encoding int32
@@ -286,7 +286,7 @@ func (x Pages_Encoding) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Pages_Encoding.Descriptor instead.
 func (Pages_Encoding) EnumDescriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{34, 0}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{35, 0}
 }
 
 type Record struct {
@@ -1377,8 +1377,9 @@ type Task struct {
 	Brk            uint64        `protobuf:"varint,30,opt,name=brk,proto3" json:"brk,omitempty"` // the program break; its Mm takes it over
 	// Nobody outside of the tree is in its session, or process group, whose leader
 	// has ended: they are the tree's own, and no caller's.
-	SessionGone   bool `protobuf:"varint,31,opt,name=session_gone,json=sessionGone,proto3" json:"session_gone,omitempty"`
-	GroupGone     bool `protobuf:"varint,32,opt,name=group_gone,json=groupGone,proto3" json:"group_gone,omitempty"`
+	SessionGone   bool     `protobuf:"varint,31,opt,name=session_gone,json=sessionGone,proto3" json:"session_gone,omitempty"`
+	GroupGone     bool     `protobuf:"varint,32,opt,name=group_gone,json=groupGone,proto3" json:"group_gone,omitempty"`
+	Mm            *MmAttrs `protobuf:"bytes,40,opt,name=mm,proto3" json:"mm,omitempty"` // its Mm takes it over
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1635,6 +1636,13 @@ func (x *Task) GetGroupGone() bool {
 		return x.GroupGone
 	}
 	return false
+}
+
+func (x *Task) GetMm() *MmAttrs {
+	if x != nil {
+		return x.Mm
+	}
+	return nil
 }
 
 type Limit struct {
@@ -2952,6 +2960,7 @@ type Mm struct {
 	Auxv          []byte                 `protobuf:"bytes,14,opt,name=auxv,proto3" json:"auxv,omitempty"`
 	ExeFile       uint64                 `protobuf:"varint,15,opt,name=exe_file,json=exeFile,proto3" json:"exe_file,omitempty"` // file_id
 	Vmas          uint64                 `protobuf:"varint,16,opt,name=vmas,proto3" json:"vmas,omitempty"`                      // how many Vma records follow
+	Attrs         *MmAttrs               `protobuf:"bytes,20,opt,name=attrs,proto3" json:"attrs,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3098,6 +3107,66 @@ func (x *Mm) GetVmas() uint64 {
 	return 0
 }
 
+func (x *Mm) GetAttrs() *MmAttrs {
+	if x != nil {
+		return x.Attrs
+	}
+	return nil
+}
+
+// What of an address space only a task that has it can tell.
+type MmAttrs struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	LockFuture    uint32                 `protobuf:"varint,1,opt,name=lock_future,json=lockFuture,proto3" json:"lock_future,omitempty"` // MCL_FUTURE, MCL_ONFAULT: what mlockall(2) said of mappings to come
+	Ldt           []byte                 `protobuf:"bytes,2,opt,name=ldt,proto3" json:"ldt,omitempty"`                                  // descriptors that modify_ldt(2) made, 8 bytes each, from number 0
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MmAttrs) Reset() {
+	*x = MmAttrs{}
+	mi := &file_lib_record_record_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MmAttrs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MmAttrs) ProtoMessage() {}
+
+func (x *MmAttrs) ProtoReflect() protoreflect.Message {
+	mi := &file_lib_record_record_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MmAttrs.ProtoReflect.Descriptor instead.
+func (*MmAttrs) Descriptor() ([]byte, []int) {
+	return file_lib_record_record_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *MmAttrs) GetLockFuture() uint32 {
+	if x != nil {
+		return x.LockFuture
+	}
+	return 0
+}
+
+func (x *MmAttrs) GetLdt() []byte {
+	if x != nil {
+		return x.Ldt
+	}
+	return nil
+}
+
 type Vma struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	MmId          uint64                 `protobuf:"varint,1,opt,name=mm_id,json=mmId,proto3" json:"mm_id,omitempty"`
@@ -3118,7 +3187,7 @@ type Vma struct {
 
 func (x *Vma) Reset() {
 	*x = Vma{}
-	mi := &file_lib_record_record_proto_msgTypes[25]
+	mi := &file_lib_record_record_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3130,7 +3199,7 @@ func (x *Vma) String() string {
 func (*Vma) ProtoMessage() {}
 
 func (x *Vma) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[25]
+	mi := &file_lib_record_record_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3143,7 +3212,7 @@ func (x *Vma) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Vma.ProtoReflect.Descriptor instead.
 func (*Vma) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{25}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Vma) GetMmId() uint64 {
@@ -3252,7 +3321,7 @@ type File struct {
 
 func (x *File) Reset() {
 	*x = File{}
-	mi := &file_lib_record_record_proto_msgTypes[26]
+	mi := &file_lib_record_record_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3264,7 +3333,7 @@ func (x *File) String() string {
 func (*File) ProtoMessage() {}
 
 func (x *File) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[26]
+	mi := &file_lib_record_record_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3277,7 +3346,7 @@ func (x *File) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use File.ProtoReflect.Descriptor instead.
 func (*File) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{26}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *File) GetFileId() uint64 {
@@ -3389,7 +3458,7 @@ type Vdso struct {
 
 func (x *Vdso) Reset() {
 	*x = Vdso{}
-	mi := &file_lib_record_record_proto_msgTypes[27]
+	mi := &file_lib_record_record_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3401,7 +3470,7 @@ func (x *Vdso) String() string {
 func (*Vdso) ProtoMessage() {}
 
 func (x *Vdso) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[27]
+	mi := &file_lib_record_record_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3414,7 +3483,7 @@ func (x *Vdso) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Vdso.ProtoReflect.Descriptor instead.
 func (*Vdso) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{27}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Vdso) GetMmId() uint64 {
@@ -3502,7 +3571,7 @@ type VdsoMark struct {
 
 func (x *VdsoMark) Reset() {
 	*x = VdsoMark{}
-	mi := &file_lib_record_record_proto_msgTypes[28]
+	mi := &file_lib_record_record_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3514,7 +3583,7 @@ func (x *VdsoMark) String() string {
 func (*VdsoMark) ProtoMessage() {}
 
 func (x *VdsoMark) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[28]
+	mi := &file_lib_record_record_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3527,7 +3596,7 @@ func (x *VdsoMark) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VdsoMark.ProtoReflect.Descriptor instead.
 func (*VdsoMark) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{28}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *VdsoMark) GetAddress() uint64 {
@@ -3578,7 +3647,7 @@ type Fs struct {
 
 func (x *Fs) Reset() {
 	*x = Fs{}
-	mi := &file_lib_record_record_proto_msgTypes[29]
+	mi := &file_lib_record_record_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3590,7 +3659,7 @@ func (x *Fs) String() string {
 func (*Fs) ProtoMessage() {}
 
 func (x *Fs) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[29]
+	mi := &file_lib_record_record_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3603,7 +3672,7 @@ func (x *Fs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fs.ProtoReflect.Descriptor instead.
 func (*Fs) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{29}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Fs) GetFsId() uint64 {
@@ -3647,7 +3716,7 @@ type Fd struct {
 
 func (x *Fd) Reset() {
 	*x = Fd{}
-	mi := &file_lib_record_record_proto_msgTypes[30]
+	mi := &file_lib_record_record_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3659,7 +3728,7 @@ func (x *Fd) String() string {
 func (*Fd) ProtoMessage() {}
 
 func (x *Fd) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[30]
+	mi := &file_lib_record_record_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3672,7 +3741,7 @@ func (x *Fd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fd.ProtoReflect.Descriptor instead.
 func (*Fd) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{30}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Fd) GetFilesId() uint64 {
@@ -3728,7 +3797,7 @@ type OpenFile struct {
 
 func (x *OpenFile) Reset() {
 	*x = OpenFile{}
-	mi := &file_lib_record_record_proto_msgTypes[31]
+	mi := &file_lib_record_record_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3740,7 +3809,7 @@ func (x *OpenFile) String() string {
 func (*OpenFile) ProtoMessage() {}
 
 func (x *OpenFile) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[31]
+	mi := &file_lib_record_record_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3753,7 +3822,7 @@ func (x *OpenFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenFile.ProtoReflect.Descriptor instead.
 func (*OpenFile) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{31}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *OpenFile) GetOpenId() uint64 {
@@ -3935,7 +4004,7 @@ type Pipe struct {
 
 func (x *Pipe) Reset() {
 	*x = Pipe{}
-	mi := &file_lib_record_record_proto_msgTypes[32]
+	mi := &file_lib_record_record_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3947,7 +4016,7 @@ func (x *Pipe) String() string {
 func (*Pipe) ProtoMessage() {}
 
 func (x *Pipe) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[32]
+	mi := &file_lib_record_record_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3960,7 +4029,7 @@ func (x *Pipe) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pipe.ProtoReflect.Descriptor instead.
 func (*Pipe) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{32}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Pipe) GetPipeId() uint64 {
@@ -4039,7 +4108,7 @@ type FileLock struct {
 
 func (x *FileLock) Reset() {
 	*x = FileLock{}
-	mi := &file_lib_record_record_proto_msgTypes[33]
+	mi := &file_lib_record_record_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4051,7 +4120,7 @@ func (x *FileLock) String() string {
 func (*FileLock) ProtoMessage() {}
 
 func (x *FileLock) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[33]
+	mi := &file_lib_record_record_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4064,7 +4133,7 @@ func (x *FileLock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FileLock.ProtoReflect.Descriptor instead.
 func (*FileLock) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{33}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *FileLock) GetOpenId() uint64 {
@@ -4138,7 +4207,7 @@ type Pages struct {
 
 func (x *Pages) Reset() {
 	*x = Pages{}
-	mi := &file_lib_record_record_proto_msgTypes[34]
+	mi := &file_lib_record_record_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4150,7 +4219,7 @@ func (x *Pages) String() string {
 func (*Pages) ProtoMessage() {}
 
 func (x *Pages) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[34]
+	mi := &file_lib_record_record_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4163,7 +4232,7 @@ func (x *Pages) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pages.ProtoReflect.Descriptor instead.
 func (*Pages) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{34}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Pages) GetMmId() uint64 {
@@ -4204,7 +4273,7 @@ type Index_Kind struct {
 
 func (x *Index_Kind) Reset() {
 	*x = Index_Kind{}
-	mi := &file_lib_record_record_proto_msgTypes[35]
+	mi := &file_lib_record_record_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4216,7 +4285,7 @@ func (x *Index_Kind) String() string {
 func (*Index_Kind) ProtoMessage() {}
 
 func (x *Index_Kind) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[35]
+	mi := &file_lib_record_record_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4260,7 +4329,7 @@ type Index_PageBlock struct {
 
 func (x *Index_PageBlock) Reset() {
 	*x = Index_PageBlock{}
-	mi := &file_lib_record_record_proto_msgTypes[36]
+	mi := &file_lib_record_record_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4272,7 +4341,7 @@ func (x *Index_PageBlock) String() string {
 func (*Index_PageBlock) ProtoMessage() {}
 
 func (x *Index_PageBlock) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[36]
+	mi := &file_lib_record_record_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4333,7 +4402,7 @@ type Vdso_Span struct {
 
 func (x *Vdso_Span) Reset() {
 	*x = Vdso_Span{}
-	mi := &file_lib_record_record_proto_msgTypes[37]
+	mi := &file_lib_record_record_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4345,7 +4414,7 @@ func (x *Vdso_Span) String() string {
 func (*Vdso_Span) ProtoMessage() {}
 
 func (x *Vdso_Span) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[37]
+	mi := &file_lib_record_record_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4358,7 +4427,7 @@ func (x *Vdso_Span) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Vdso_Span.ProtoReflect.Descriptor instead.
 func (*Vdso_Span) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{27, 0}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{28, 0}
 }
 
 func (x *Vdso_Span) GetStart() uint64 {
@@ -4387,7 +4456,7 @@ type Vdso_Area struct {
 
 func (x *Vdso_Area) Reset() {
 	*x = Vdso_Area{}
-	mi := &file_lib_record_record_proto_msgTypes[38]
+	mi := &file_lib_record_record_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4399,7 +4468,7 @@ func (x *Vdso_Area) String() string {
 func (*Vdso_Area) ProtoMessage() {}
 
 func (x *Vdso_Area) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[38]
+	mi := &file_lib_record_record_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4412,7 +4481,7 @@ func (x *Vdso_Area) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Vdso_Area.ProtoReflect.Descriptor instead.
 func (*Vdso_Area) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{27, 1}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{28, 1}
 }
 
 func (x *Vdso_Area) GetName() []byte {
@@ -4457,7 +4526,7 @@ type Vdso_Symbol struct {
 
 func (x *Vdso_Symbol) Reset() {
 	*x = Vdso_Symbol{}
-	mi := &file_lib_record_record_proto_msgTypes[39]
+	mi := &file_lib_record_record_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4469,7 +4538,7 @@ func (x *Vdso_Symbol) String() string {
 func (*Vdso_Symbol) ProtoMessage() {}
 
 func (x *Vdso_Symbol) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[39]
+	mi := &file_lib_record_record_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4482,7 +4551,7 @@ func (x *Vdso_Symbol) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Vdso_Symbol.ProtoReflect.Descriptor instead.
 func (*Vdso_Symbol) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{27, 2}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{28, 2}
 }
 
 func (x *Vdso_Symbol) GetName() []byte {
@@ -4537,7 +4606,7 @@ type OpenFile_Path struct {
 
 func (x *OpenFile_Path) Reset() {
 	*x = OpenFile_Path{}
-	mi := &file_lib_record_record_proto_msgTypes[40]
+	mi := &file_lib_record_record_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4549,7 +4618,7 @@ func (x *OpenFile_Path) String() string {
 func (*OpenFile_Path) ProtoMessage() {}
 
 func (x *OpenFile_Path) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[40]
+	mi := &file_lib_record_record_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4562,7 +4631,7 @@ func (x *OpenFile_Path) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenFile_Path.ProtoReflect.Descriptor instead.
 func (*OpenFile_Path) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{31, 0}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{32, 0}
 }
 
 func (x *OpenFile_Path) GetFileId() uint64 {
@@ -4585,7 +4654,7 @@ type OpenFile_PipeEnd struct {
 
 func (x *OpenFile_PipeEnd) Reset() {
 	*x = OpenFile_PipeEnd{}
-	mi := &file_lib_record_record_proto_msgTypes[41]
+	mi := &file_lib_record_record_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4597,7 +4666,7 @@ func (x *OpenFile_PipeEnd) String() string {
 func (*OpenFile_PipeEnd) ProtoMessage() {}
 
 func (x *OpenFile_PipeEnd) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[41]
+	mi := &file_lib_record_record_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4610,7 +4679,7 @@ func (x *OpenFile_PipeEnd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenFile_PipeEnd.ProtoReflect.Descriptor instead.
 func (*OpenFile_PipeEnd) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{31, 1}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{32, 1}
 }
 
 func (x *OpenFile_PipeEnd) GetPipeId() uint64 {
@@ -4637,7 +4706,7 @@ type OpenFile_EventFd struct {
 
 func (x *OpenFile_EventFd) Reset() {
 	*x = OpenFile_EventFd{}
-	mi := &file_lib_record_record_proto_msgTypes[42]
+	mi := &file_lib_record_record_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4649,7 +4718,7 @@ func (x *OpenFile_EventFd) String() string {
 func (*OpenFile_EventFd) ProtoMessage() {}
 
 func (x *OpenFile_EventFd) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[42]
+	mi := &file_lib_record_record_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4662,7 +4731,7 @@ func (x *OpenFile_EventFd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenFile_EventFd.ProtoReflect.Descriptor instead.
 func (*OpenFile_EventFd) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{31, 2}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{32, 2}
 }
 
 func (x *OpenFile_EventFd) GetCount() uint64 {
@@ -4688,7 +4757,7 @@ type OpenFile_Epoll struct {
 
 func (x *OpenFile_Epoll) Reset() {
 	*x = OpenFile_Epoll{}
-	mi := &file_lib_record_record_proto_msgTypes[43]
+	mi := &file_lib_record_record_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4700,7 +4769,7 @@ func (x *OpenFile_Epoll) String() string {
 func (*OpenFile_Epoll) ProtoMessage() {}
 
 func (x *OpenFile_Epoll) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[43]
+	mi := &file_lib_record_record_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4713,7 +4782,7 @@ func (x *OpenFile_Epoll) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenFile_Epoll.ProtoReflect.Descriptor instead.
 func (*OpenFile_Epoll) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{31, 3}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{32, 3}
 }
 
 func (x *OpenFile_Epoll) GetTargets() []*OpenFile_Epoll_Target {
@@ -4736,7 +4805,7 @@ type OpenFile_TimerFd struct {
 
 func (x *OpenFile_TimerFd) Reset() {
 	*x = OpenFile_TimerFd{}
-	mi := &file_lib_record_record_proto_msgTypes[44]
+	mi := &file_lib_record_record_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4748,7 +4817,7 @@ func (x *OpenFile_TimerFd) String() string {
 func (*OpenFile_TimerFd) ProtoMessage() {}
 
 func (x *OpenFile_TimerFd) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[44]
+	mi := &file_lib_record_record_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4761,7 +4830,7 @@ func (x *OpenFile_TimerFd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenFile_TimerFd.ProtoReflect.Descriptor instead.
 func (*OpenFile_TimerFd) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{31, 4}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{32, 4}
 }
 
 func (x *OpenFile_TimerFd) GetClock() int32 {
@@ -4808,7 +4877,7 @@ type OpenFile_SignalFd struct {
 
 func (x *OpenFile_SignalFd) Reset() {
 	*x = OpenFile_SignalFd{}
-	mi := &file_lib_record_record_proto_msgTypes[45]
+	mi := &file_lib_record_record_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4820,7 +4889,7 @@ func (x *OpenFile_SignalFd) String() string {
 func (*OpenFile_SignalFd) ProtoMessage() {}
 
 func (x *OpenFile_SignalFd) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[45]
+	mi := &file_lib_record_record_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4833,7 +4902,7 @@ func (x *OpenFile_SignalFd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenFile_SignalFd.ProtoReflect.Descriptor instead.
 func (*OpenFile_SignalFd) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{31, 5}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{32, 5}
 }
 
 func (x *OpenFile_SignalFd) GetMask() uint64 {
@@ -4855,7 +4924,7 @@ type OpenFile_External struct {
 
 func (x *OpenFile_External) Reset() {
 	*x = OpenFile_External{}
-	mi := &file_lib_record_record_proto_msgTypes[46]
+	mi := &file_lib_record_record_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4867,7 +4936,7 @@ func (x *OpenFile_External) String() string {
 func (*OpenFile_External) ProtoMessage() {}
 
 func (x *OpenFile_External) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[46]
+	mi := &file_lib_record_record_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4880,7 +4949,7 @@ func (x *OpenFile_External) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenFile_External.ProtoReflect.Descriptor instead.
 func (*OpenFile_External) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{31, 6}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{32, 6}
 }
 
 func (x *OpenFile_External) GetStdio() uint32 {
@@ -4918,7 +4987,7 @@ type OpenFile_Epoll_Target struct {
 
 func (x *OpenFile_Epoll_Target) Reset() {
 	*x = OpenFile_Epoll_Target{}
-	mi := &file_lib_record_record_proto_msgTypes[47]
+	mi := &file_lib_record_record_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4930,7 +4999,7 @@ func (x *OpenFile_Epoll_Target) String() string {
 func (*OpenFile_Epoll_Target) ProtoMessage() {}
 
 func (x *OpenFile_Epoll_Target) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[47]
+	mi := &file_lib_record_record_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4943,7 +5012,7 @@ func (x *OpenFile_Epoll_Target) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenFile_Epoll_Target.ProtoReflect.Descriptor instead.
 func (*OpenFile_Epoll_Target) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{31, 3, 0}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{32, 3, 0}
 }
 
 func (x *OpenFile_Epoll_Target) GetFd() int32 {
@@ -4998,7 +5067,7 @@ type Pages_Run struct {
 
 func (x *Pages_Run) Reset() {
 	*x = Pages_Run{}
-	mi := &file_lib_record_record_proto_msgTypes[48]
+	mi := &file_lib_record_record_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5010,7 +5079,7 @@ func (x *Pages_Run) String() string {
 func (*Pages_Run) ProtoMessage() {}
 
 func (x *Pages_Run) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[48]
+	mi := &file_lib_record_record_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5023,7 +5092,7 @@ func (x *Pages_Run) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pages_Run.ProtoReflect.Descriptor instead.
 func (*Pages_Run) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{34, 0}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{35, 0}
 }
 
 func (x *Pages_Run) GetVaddr() uint64 {
@@ -5141,7 +5210,7 @@ const file_lib_record_record_proto_rawDesc = "" +
 	"\arecords\x18\x01 \x01(\x04R\arecords\x12\x14\n" +
 	"\x05bytes\x18\x02 \x01(\x04R\x05bytes\x12!\n" +
 	"\findex_offset\x18\x03 \x01(\x04R\vindexOffset\x12\x16\n" +
-	"\x06crc32c\x18\x04 \x01(\aR\x06crc32c\"\xf0\a\n" +
+	"\x06crc32c\x18\x04 \x01(\aR\x06crc32c\"\x8f\b\n" +
 	"\x04Task\x12\x10\n" +
 	"\x03pid\x18\x01 \x01(\x11R\x03pid\x12\x12\n" +
 	"\x04ppid\x18\x02 \x01(\x11R\x04ppid\x12\x12\n" +
@@ -5180,7 +5249,8 @@ const file_lib_record_record_proto_rawDesc = "" +
 	"\x03brk\x18\x1e \x01(\x04R\x03brk\x12!\n" +
 	"\fsession_gone\x18\x1f \x01(\bR\vsessionGone\x12\x1d\n" +
 	"\n" +
-	"group_gone\x18  \x01(\bR\tgroupGone\"-\n" +
+	"group_gone\x18  \x01(\bR\tgroupGone\x12\x1d\n" +
+	"\x02mm\x18( \x01(\v2\r.floe.MmAttrsR\x02mm\"-\n" +
 	"\x05State\x12\v\n" +
 	"\aRUNNING\x10\x00\x12\v\n" +
 	"\aSTOPPED\x10\x01\x12\n" +
@@ -5319,7 +5389,7 @@ const file_lib_record_record_proto_rawDesc = "" +
 	"\bdeadline\x18\x06 \x01(\x04R\bdeadline\x12\x16\n" +
 	"\x06period\x18\a \x01(\x04R\x06period\x12\x1a\n" +
 	"\baffinity\x18\b \x01(\fR\baffinity\x12\x16\n" +
-	"\x06ioprio\x18\t \x01(\rR\x06ioprio\"\x9e\x03\n" +
+	"\x06ioprio\x18\t \x01(\rR\x06ioprio\"\xc3\x03\n" +
 	"\x02Mm\x12\x13\n" +
 	"\x05mm_id\x18\x01 \x01(\x04R\x04mmId\x12\x10\n" +
 	"\x03pid\x18\x02 \x01(\x11R\x03pid\x12\x1d\n" +
@@ -5340,7 +5410,12 @@ const file_lib_record_record_proto_rawDesc = "" +
 	"\aenv_end\x18\r \x01(\x04R\x06envEnd\x12\x12\n" +
 	"\x04auxv\x18\x0e \x01(\fR\x04auxv\x12\x19\n" +
 	"\bexe_file\x18\x0f \x01(\x04R\aexeFile\x12\x12\n" +
-	"\x04vmas\x18\x10 \x01(\x04R\x04vmas\"\x97\x03\n" +
+	"\x04vmas\x18\x10 \x01(\x04R\x04vmas\x12#\n" +
+	"\x05attrs\x18\x14 \x01(\v2\r.floe.MmAttrsR\x05attrs\"<\n" +
+	"\aMmAttrs\x12\x1f\n" +
+	"\vlock_future\x18\x01 \x01(\rR\n" +
+	"lockFuture\x12\x10\n" +
+	"\x03ldt\x18\x02 \x01(\fR\x03ldt\"\x97\x03\n" +
 	"\x03Vma\x12\x13\n" +
 	"\x05mm_id\x18\x01 \x01(\x04R\x04mmId\x12\x14\n" +
 	"\x05start\x18\x02 \x01(\x04R\x05start\x12\x10\n" +
@@ -5516,7 +5591,7 @@ func file_lib_record_record_proto_rawDescGZIP() []byte {
 }
 
 var file_lib_record_record_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_lib_record_record_proto_msgTypes = make([]protoimpl.MessageInfo, 49)
+var file_lib_record_record_proto_msgTypes = make([]protoimpl.MessageInfo, 50)
 var file_lib_record_record_proto_goTypes = []any{
 	(Task_State)(0),               // 0: floe.Task.State
 	(Restart_Kind)(0),             // 1: floe.Restart.Kind
@@ -5548,30 +5623,31 @@ var file_lib_record_record_proto_goTypes = []any{
 	(*Creds)(nil),                 // 27: floe.Creds
 	(*Sched)(nil),                 // 28: floe.Sched
 	(*Mm)(nil),                    // 29: floe.Mm
-	(*Vma)(nil),                   // 30: floe.Vma
-	(*File)(nil),                  // 31: floe.File
-	(*Vdso)(nil),                  // 32: floe.Vdso
-	(*VdsoMark)(nil),              // 33: floe.VdsoMark
-	(*Fs)(nil),                    // 34: floe.Fs
-	(*Fd)(nil),                    // 35: floe.Fd
-	(*OpenFile)(nil),              // 36: floe.OpenFile
-	(*Pipe)(nil),                  // 37: floe.Pipe
-	(*FileLock)(nil),              // 38: floe.FileLock
-	(*Pages)(nil),                 // 39: floe.Pages
-	(*Index_Kind)(nil),            // 40: floe.Index.Kind
-	(*Index_PageBlock)(nil),       // 41: floe.Index.PageBlock
-	(*Vdso_Span)(nil),             // 42: floe.Vdso.Span
-	(*Vdso_Area)(nil),             // 43: floe.Vdso.Area
-	(*Vdso_Symbol)(nil),           // 44: floe.Vdso.Symbol
-	(*OpenFile_Path)(nil),         // 45: floe.OpenFile.Path
-	(*OpenFile_PipeEnd)(nil),      // 46: floe.OpenFile.PipeEnd
-	(*OpenFile_EventFd)(nil),      // 47: floe.OpenFile.EventFd
-	(*OpenFile_Epoll)(nil),        // 48: floe.OpenFile.Epoll
-	(*OpenFile_TimerFd)(nil),      // 49: floe.OpenFile.TimerFd
-	(*OpenFile_SignalFd)(nil),     // 50: floe.OpenFile.SignalFd
-	(*OpenFile_External)(nil),     // 51: floe.OpenFile.External
-	(*OpenFile_Epoll_Target)(nil), // 52: floe.OpenFile.Epoll.Target
-	(*Pages_Run)(nil),             // 53: floe.Pages.Run
+	(*MmAttrs)(nil),               // 30: floe.MmAttrs
+	(*Vma)(nil),                   // 31: floe.Vma
+	(*File)(nil),                  // 32: floe.File
+	(*Vdso)(nil),                  // 33: floe.Vdso
+	(*VdsoMark)(nil),              // 34: floe.VdsoMark
+	(*Fs)(nil),                    // 35: floe.Fs
+	(*Fd)(nil),                    // 36: floe.Fd
+	(*OpenFile)(nil),              // 37: floe.OpenFile
+	(*Pipe)(nil),                  // 38: floe.Pipe
+	(*FileLock)(nil),              // 39: floe.FileLock
+	(*Pages)(nil),                 // 40: floe.Pages
+	(*Index_Kind)(nil),            // 41: floe.Index.Kind
+	(*Index_PageBlock)(nil),       // 42: floe.Index.PageBlock
+	(*Vdso_Span)(nil),             // 43: floe.Vdso.Span
+	(*Vdso_Area)(nil),             // 44: floe.Vdso.Area
+	(*Vdso_Symbol)(nil),           // 45: floe.Vdso.Symbol
+	(*OpenFile_Path)(nil),         // 46: floe.OpenFile.Path
+	(*OpenFile_PipeEnd)(nil),      // 47: floe.OpenFile.PipeEnd
+	(*OpenFile_EventFd)(nil),      // 48: floe.OpenFile.EventFd
+	(*OpenFile_Epoll)(nil),        // 49: floe.OpenFile.Epoll
+	(*OpenFile_TimerFd)(nil),      // 50: floe.OpenFile.TimerFd
+	(*OpenFile_SignalFd)(nil),     // 51: floe.OpenFile.SignalFd
+	(*OpenFile_External)(nil),     // 52: floe.OpenFile.External
+	(*OpenFile_Epoll_Target)(nil), // 53: floe.OpenFile.Epoll.Target
+	(*Pages_Run)(nil),             // 54: floe.Pages.Run
 }
 var file_lib_record_record_proto_depIdxs = []int32{
 	6,  // 0: floe.Record.header:type_name -> floe.Header
@@ -5583,59 +5659,61 @@ var file_lib_record_record_proto_depIdxs = []int32{
 	21, // 6: floe.Record.thread:type_name -> floe.Thread
 	22, // 7: floe.Record.pending:type_name -> floe.Pending
 	29, // 8: floe.Record.mm:type_name -> floe.Mm
-	30, // 9: floe.Record.vma:type_name -> floe.Vma
-	31, // 10: floe.Record.file:type_name -> floe.File
-	32, // 11: floe.Record.vdso:type_name -> floe.Vdso
-	34, // 12: floe.Record.fs:type_name -> floe.Fs
-	35, // 13: floe.Record.fd:type_name -> floe.Fd
-	36, // 14: floe.Record.open_file:type_name -> floe.OpenFile
-	37, // 15: floe.Record.pipe:type_name -> floe.Pipe
-	38, // 16: floe.Record.file_lock:type_name -> floe.FileLock
-	39, // 17: floe.Record.pages:type_name -> floe.Pages
+	31, // 9: floe.Record.vma:type_name -> floe.Vma
+	32, // 10: floe.Record.file:type_name -> floe.File
+	33, // 11: floe.Record.vdso:type_name -> floe.Vdso
+	35, // 12: floe.Record.fs:type_name -> floe.Fs
+	36, // 13: floe.Record.fd:type_name -> floe.Fd
+	37, // 14: floe.Record.open_file:type_name -> floe.OpenFile
+	38, // 15: floe.Record.pipe:type_name -> floe.Pipe
+	39, // 16: floe.Record.file_lock:type_name -> floe.FileLock
+	40, // 17: floe.Record.pages:type_name -> floe.Pages
 	7,  // 18: floe.Header.clocks:type_name -> floe.Clocks
 	8,  // 19: floe.Header.cpu:type_name -> floe.Cpu
 	10, // 20: floe.Header.lease:type_name -> floe.Lease
 	9,  // 21: floe.Cpu.xsave:type_name -> floe.XsaveComponent
-	40, // 22: floe.Index.kinds:type_name -> floe.Index.Kind
-	41, // 23: floe.Index.blocks:type_name -> floe.Index.PageBlock
+	41, // 22: floe.Index.kinds:type_name -> floe.Index.Kind
+	42, // 23: floe.Index.blocks:type_name -> floe.Index.PageBlock
 	0,  // 24: floe.Task.state:type_name -> floe.Task.State
 	16, // 25: floe.Task.limits:type_name -> floe.Limit
 	17, // 26: floe.Task.actions:type_name -> floe.SigAction
 	18, // 27: floe.Task.pending:type_name -> floe.SigInfo
 	19, // 28: floe.Task.itimers:type_name -> floe.Itimer
 	20, // 29: floe.Task.posix_timers:type_name -> floe.PosixTimer
-	23, // 30: floe.Thread.regs:type_name -> floe.RegsAmd64
-	18, // 31: floe.Thread.pending:type_name -> floe.SigInfo
-	24, // 32: floe.Thread.altstack:type_name -> floe.AltStack
-	25, // 33: floe.Thread.rseq:type_name -> floe.Rseq
-	26, // 34: floe.Thread.restart:type_name -> floe.Restart
-	27, // 35: floe.Thread.creds:type_name -> floe.Creds
-	28, // 36: floe.Thread.sched:type_name -> floe.Sched
-	18, // 37: floe.Pending.signals:type_name -> floe.SigInfo
-	1,  // 38: floe.Restart.kind:type_name -> floe.Restart.Kind
-	2,  // 39: floe.Vma.kind:type_name -> floe.Vma.Kind
-	43, // 40: floe.Vdso.areas:type_name -> floe.Vdso.Area
-	44, // 41: floe.Vdso.symbols:type_name -> floe.Vdso.Symbol
-	42, // 42: floe.Vdso.floe:type_name -> floe.Vdso.Span
-	42, // 43: floe.Vdso.droppable:type_name -> floe.Vdso.Span
-	32, // 44: floe.VdsoMark.image:type_name -> floe.Vdso
-	43, // 45: floe.VdsoMark.runtime:type_name -> floe.Vdso.Area
-	45, // 46: floe.OpenFile.path:type_name -> floe.OpenFile.Path
-	46, // 47: floe.OpenFile.pipe:type_name -> floe.OpenFile.PipeEnd
-	47, // 48: floe.OpenFile.eventfd:type_name -> floe.OpenFile.EventFd
-	48, // 49: floe.OpenFile.epoll:type_name -> floe.OpenFile.Epoll
-	49, // 50: floe.OpenFile.timerfd:type_name -> floe.OpenFile.TimerFd
-	50, // 51: floe.OpenFile.signalfd:type_name -> floe.OpenFile.SignalFd
-	51, // 52: floe.OpenFile.external:type_name -> floe.OpenFile.External
-	3,  // 53: floe.FileLock.kind:type_name -> floe.FileLock.Kind
-	53, // 54: floe.Pages.runs:type_name -> floe.Pages.Run
-	4,  // 55: floe.Pages.encoding:type_name -> floe.Pages.Encoding
-	52, // 56: floe.OpenFile.Epoll.targets:type_name -> floe.OpenFile.Epoll.Target
-	57, // [57:57] is the sub-list for method output_type
-	57, // [57:57] is the sub-list for method input_type
-	57, // [57:57] is the sub-list for extension type_name
-	57, // [57:57] is the sub-list for extension extendee
-	0,  // [0:57] is the sub-list for field type_name
+	30, // 30: floe.Task.mm:type_name -> floe.MmAttrs
+	23, // 31: floe.Thread.regs:type_name -> floe.RegsAmd64
+	18, // 32: floe.Thread.pending:type_name -> floe.SigInfo
+	24, // 33: floe.Thread.altstack:type_name -> floe.AltStack
+	25, // 34: floe.Thread.rseq:type_name -> floe.Rseq
+	26, // 35: floe.Thread.restart:type_name -> floe.Restart
+	27, // 36: floe.Thread.creds:type_name -> floe.Creds
+	28, // 37: floe.Thread.sched:type_name -> floe.Sched
+	18, // 38: floe.Pending.signals:type_name -> floe.SigInfo
+	1,  // 39: floe.Restart.kind:type_name -> floe.Restart.Kind
+	30, // 40: floe.Mm.attrs:type_name -> floe.MmAttrs
+	2,  // 41: floe.Vma.kind:type_name -> floe.Vma.Kind
+	44, // 42: floe.Vdso.areas:type_name -> floe.Vdso.Area
+	45, // 43: floe.Vdso.symbols:type_name -> floe.Vdso.Symbol
+	43, // 44: floe.Vdso.floe:type_name -> floe.Vdso.Span
+	43, // 45: floe.Vdso.droppable:type_name -> floe.Vdso.Span
+	33, // 46: floe.VdsoMark.image:type_name -> floe.Vdso
+	44, // 47: floe.VdsoMark.runtime:type_name -> floe.Vdso.Area
+	46, // 48: floe.OpenFile.path:type_name -> floe.OpenFile.Path
+	47, // 49: floe.OpenFile.pipe:type_name -> floe.OpenFile.PipeEnd
+	48, // 50: floe.OpenFile.eventfd:type_name -> floe.OpenFile.EventFd
+	49, // 51: floe.OpenFile.epoll:type_name -> floe.OpenFile.Epoll
+	50, // 52: floe.OpenFile.timerfd:type_name -> floe.OpenFile.TimerFd
+	51, // 53: floe.OpenFile.signalfd:type_name -> floe.OpenFile.SignalFd
+	52, // 54: floe.OpenFile.external:type_name -> floe.OpenFile.External
+	3,  // 55: floe.FileLock.kind:type_name -> floe.FileLock.Kind
+	54, // 56: floe.Pages.runs:type_name -> floe.Pages.Run
+	4,  // 57: floe.Pages.encoding:type_name -> floe.Pages.Encoding
+	53, // 58: floe.OpenFile.Epoll.targets:type_name -> floe.OpenFile.Epoll.Target
+	59, // [59:59] is the sub-list for method output_type
+	59, // [59:59] is the sub-list for method input_type
+	59, // [59:59] is the sub-list for extension type_name
+	59, // [59:59] is the sub-list for extension extendee
+	0,  // [0:59] is the sub-list for field type_name
 }
 
 func init() { file_lib_record_record_proto_init() }
@@ -5663,7 +5741,7 @@ func file_lib_record_record_proto_init() {
 		(*Record_FileLock)(nil),
 		(*Record_Pages)(nil),
 	}
-	file_lib_record_record_proto_msgTypes[31].OneofWrappers = []any{
+	file_lib_record_record_proto_msgTypes[32].OneofWrappers = []any{
 		(*OpenFile_Path_)(nil),
 		(*OpenFile_Pipe)(nil),
 		(*OpenFile_Eventfd)(nil),
@@ -5678,7 +5756,7 @@ func file_lib_record_record_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lib_record_record_proto_rawDesc), len(file_lib_record_record_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   49,
+			NumMessages:   50,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1,0 +1,43 @@
+package mem
+
+import (
+	"golang.org/x/sys/unix"
+
+	"floe/lib/record"
+	"floe/lib/stub"
+)
+
+// What of an address space only a task that has it can tell. Ask has the calls
+// of a guest (package inject), Answer reads what they returned. Each kind has a
+// file of its own, with what asks for it and what sets it.
+
+// Ask asks in a task. The calls may fail.
+func Ask() []stub.Call { return append(askFuture(), askLDT(ldtEntry)) }
+
+// Answer reads the results of Ask, and whether there is an LDT to be read, with
+// AskLDT.
+func Answer(res []int64, data func(call, arg int) ([]byte, error)) (attrs *record.MmAttrs, ldt bool, err error) {
+	attrs = &record.MmAttrs{}
+	if attrs.LockFuture, err = answerFuture(res, data); err != nil {
+		return nil, false, err
+	}
+	ldt, err = answerLDT(res[len(askFuture())])
+	return attrs, ldt, err
+}
+
+// After plans what is set when nothing is mapped any more.
+func After(a *record.MmAttrs) ([]stub.Call, error) {
+	ldt, err := setLDT(a.GetLdt())
+	if err != nil {
+		return nil, err
+	}
+	future, err := setFuture(a.GetLockFuture())
+	return append(ldt, future...), err
+}
+
+func failed(r int64) unix.Errno {
+	if r < 0 && r >= -stub.MaxErrno {
+		return unix.Errno(-r)
+	}
+	return 0
+}

@@ -1,0 +1,75 @@
+package mem
+
+import (
+	"encoding/binary"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"floe/lib/record"
+)
+
+// TestLDT: each descriptor becomes the call that made it.
+func TestLDT(t *testing.T) {
+	table := make([]byte, 4*ldtEntry)
+	le := binary.LittleEndian
+	le.PutUint64(table[0:], 0x12df_f334_5678_ffff)  // 32-bit data, in pages, useable
+	le.PutUint64(table[24:], 0xfe07_75dc_ba98_0007) // 16-bit, expands down, not present, read only
+	calls, err := setLDT(table)
+	if err != nil || len(calls) != 2 {
+		t.Fatalf("%d calls, %v", len(calls), err)
+	}
+	for i, want := range [][4]uint32{{0, 0x12345678, 0xfffff, 0x51}, {3, 0xfedcba98, 0x70007, 0x2a}} {
+		c := calls[i]
+		if c.Nr != unix.SYS_MODIFY_LDT || c.Args[0].Val != writeLDT || c.Args[2].Val != 16 {
+			t.Errorf("call %d: %+v", i, c)
+		}
+		for k, w := range want {
+			if got := le.Uint32(c.Args[1].Bytes[4*k:]); got != w {
+				t.Errorf("call %d: field %d is %#x, want %#x", i, k, got, w)
+			}
+		}
+	}
+}
+
+// TestAfterRefuses: an image can't ask for what no process has.
+func TestAfterRefuses(t *testing.T) {
+	gate := binary.LittleEndian.AppendUint64(nil, 0xec00_0000_0000) // a call gate
+	for name, a := range map[string]*record.MmAttrs{
+		"descriptor 0":    {Ldt: gate},
+		"has 7 bytes":     {Ldt: gate[:7]},
+		"has 65544 bytes": {Ldt: make([]byte, 65544)},
+		"flags 0x5":       {LockFuture: 5},
+	} {
+		if calls, err := After(a); err == nil || !strings.Contains(err.Error(), strings.TrimPrefix(name, "has ")) {
+			t.Errorf("%s: %v, %v", name, calls, err)
+		}
+	}
+	if calls, err := After(nil); len(calls) != 0 || err != nil {
+		t.Errorf("nothing: %v, %v", calls, err)
+	}
+}
+
+// TestAnswer reads what a task says of a page that it has just mapped.
+func TestAnswer(t *testing.T) {
+	const locked = -int64(unix.EINVAL)
+	for _, c := range []struct {
+		core, advise, ldt int64
+		there             byte
+		want              uint32
+		hasLDT, fails     bool
+	}{
+		{0, 0, 0, 0, 0, false, false},
+		{0, locked, 8, 1, unix.MCL_FUTURE, true, false},
+		{0, locked, -int64(unix.ENOSYS), 0, unix.MCL_FUTURE | unix.MCL_ONFAULT, false, false},
+		{-int64(unix.EAGAIN), locked, 0, 0, 0, false, true},
+		{0, -int64(unix.ENOMEM), 0, 0, 0, false, true},
+		{0, 0, -int64(unix.EFAULT), 0, 0, false, true},
+	} {
+		a, ldt, err := Answer([]int64{c.core, c.advise, c.ldt}, func(int, int) ([]byte, error) { return []byte{c.there}, nil })
+		if (err != nil) != c.fails || err == nil && (a.LockFuture != c.want || ldt != c.hasLDT) {
+			t.Errorf("%+v: %v, %v, %v", c, a, ldt, err)
+		}
+	}
+}
