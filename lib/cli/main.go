@@ -29,11 +29,13 @@ type common struct {
 }
 
 // What keeps a program small: a long run stays far below 64 MiB, and one that
-// has more to keep takes a quarter more than that.
+// has more to keep takes three quarters more than that. A limit with less room
+// than that has the collector run, all of what is kept over, for each few tasks:
+// the time goes with the square of their number.
 const (
 	memoryLimit = 40 << 20 // bytes
 	gcPercent   = 400
-	room        = 8 << 20 // bytes for garbage, and the runtime's own
+	room        = 16 << 20 // bytes: the runtime's own, and what is not in use of a page
 )
 
 // keepSmall sets the limits once the first collection of garbage shows that
@@ -47,7 +49,7 @@ func keepSmall() {
 		if limit == 0 {
 			debug.SetGCPercent(gcPercent)
 		}
-		if want := max(memoryLimit, inUse()*5/4+room); want > limit {
+		if want := max(memoryLimit, inUse()*7/4+room); want > limit {
 			limit = want
 			debug.SetMemoryLimit(limit)
 		}
