@@ -11,6 +11,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -101,10 +102,13 @@ func Now() (*record.Clocks, error) {
 }
 
 // BootID identifies a boot.
-func BootID() (string, error) {
+func BootID() (string, error) { return bootID() }
+
+// bootID reads it once: it is asked for with every file, and a boot keeps it.
+var bootID = sync.OnceValues(func() (string, error) {
 	b, err := procfs.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
 		return "", err
 	}
 	return strings.TrimSpace(string(b)), nil
-}
+})

@@ -22,7 +22,7 @@ type Arena struct {
 	code      stub.Code
 	tableRoom int
 	frameRoom int
-	scratch   *stub.Table // RunSeq's
+	scratch   *stub.Table // see empty
 }
 
 // TableRoom is the size of the table room, bytes.

@@ -12,8 +12,8 @@ import (
 // RunToEnd runs calls the last of which ends the puppet, and collects the
 // tracer's share of its end. The zombie stays for its parent.
 func (a *Arena) RunToEnd(p *tracer.Ptrace, tid tracer.TID, calls []stub.Call) error {
-	t, err := stub.Encode(calls, nil, a.table(), a.tableRoom)
-	if err != nil {
+	t := a.empty(0, nil)
+	if err := t.Fill(calls); err != nil {
 		return err
 	}
 	if t.Calls != len(calls) {

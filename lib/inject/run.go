@@ -45,8 +45,8 @@ func (a *Arena) RunRead(p *tracer.Ptrace, tid tracer.TID, calls []stub.Call, i, 
 
 func (a *Arena) run(p *tracer.Ptrace, tid tracer.TID, calls []stub.Call) (done []int64, last *stub.Table, err error) {
 	for len(done) < len(calls) {
-		t, err := stub.Encode(calls[len(done):], done, a.table(), a.tableRoom)
-		if err != nil {
+		t := a.empty(len(done), done)
+		if err := t.Fill(calls[len(done):]); err != nil {
 			return done, nil, err
 		}
 		entries, failed, err := a.runTable(p, tid, t, true)
@@ -67,15 +67,21 @@ func (a *Arena) run(p *tracer.Ptrace, tid tracer.TID, calls []stub.Call) (done [
 	return done, last, nil
 }
 
+// empty is the arena's one table, for what follows after ran calls: what a table
+// has set aside for its calls serves the next one.
+func (a *Arena) empty(ran int, done []int64) *stub.Table {
+	if a.scratch == nil {
+		a.scratch = stub.NewTable(a.table(), a.tableRoom)
+	}
+	a.scratch.Reset(ran, done)
+	return a.scratch
+}
+
 // RunSeq is Run for calls that are made as they are used, so that any number of
 // them needs no more memory than one table. Nobody learns what they return:
 // none has an argument that is the result of another.
 func (a *Arena) RunSeq(p *tracer.Ptrace, tid tracer.TID, lists ...iter.Seq[stub.Call]) error {
-	if a.scratch == nil {
-		a.scratch = stub.NewTable(a.table(), a.tableRoom)
-	}
-	t, ran := a.scratch, 0
-	t.Reset(0, nil)
+	t, ran := a.empty(0, nil), 0
 	flush := func() error {
 		_, failed, err := a.runTable(p, tid, t, false)
 		if failed != nil {

@@ -15,6 +15,8 @@ const sigIgn = 1
 
 // Defaults plans the default action of every signal: a puppet inherits from who
 // started restore what is to be ignored, and a signal that is ignored ends nobody.
+//
+// All puppets have them from the first: Actions relies on that.
 func Defaults() []stub.Call {
 	var calls []stub.Call
 	for sig := 1; sig <= 64; sig++ {

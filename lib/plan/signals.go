@@ -29,12 +29,12 @@ func Drain() []stub.Call {
 	return calls
 }
 
-// Actions plans the 64 signal actions.
+// Actions plans the signal actions: those that Defaults has not set for all.
 func Actions(list []*record.SigAction) []stub.Call {
 	var calls []stub.Call
 	for i, a := range list {
 		sig := i + 1
-		if sig == int(unix.SIGKILL) || sig == int(unix.SIGSTOP) {
+		if sig == int(unix.SIGKILL) || sig == int(unix.SIGSTOP) || a.Handler == 0 && a.Flags == 0 && a.Restorer == 0 && a.Mask == 0 {
 			continue
 		}
 		calls = append(calls, action(sig, a))

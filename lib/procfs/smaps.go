@@ -9,6 +9,7 @@ import (
 	"iter"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // maxLine bounds a line of maps, bytes: a path has 4096, and any of them may be
@@ -42,7 +43,10 @@ func ParseMappings(r io.Reader) ([]Mapping, error) {
 // which is the last thing it gives.
 func Mappings(r io.Reader) iter.Seq2[*Mapping, error] {
 	return func(yield func(*Mapping, error) bool) {
-		p := &smapsParser{in: bufio.NewReaderSize(r, maxLine), names: intern{}, flags: map[string][]string{}}
+		in := buffers.Get().(*bufio.Reader)
+		in.Reset(r)
+		defer buffers.Put(in)
+		p := &smapsParser{in: in, names: intern{}, flags: map[string][]string{}}
 		for {
 			m, err := p.next()
 			if err == io.EOF {
@@ -54,6 +58,9 @@ func Mappings(r io.Reader) iter.Seq2[*Mapping, error] {
 		}
 	}
 }
+
+// buffers have room for a line each: processes come by the thousand.
+var buffers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, maxLine) }}
 
 type smapsParser struct {
 	in    *bufio.Reader

@@ -11,6 +11,7 @@ import (
 	"floe/lib/pages"
 	"floe/lib/plan"
 	"floe/lib/record"
+	"floe/lib/stub"
 	"floe/lib/tracer"
 )
 
@@ -61,6 +62,7 @@ type Restorer struct {
 	vdsos     map[uint64]*imageVDSO // by mm_id
 	cpu       *record.Cpu
 	finals    map[int32]*inject.Final // by tid, without extended registers
+	trapped   map[int32][]stub.Call   // by tid, what queues the SIGTRAPs of those that have one pending
 }
 
 // Restore makes the tree of im and lets it go. load is called when the memory
@@ -68,7 +70,7 @@ type Restorer struct {
 // says that there is no tree, and nothing left of it: what goes wrong after the
 // point of no return is a warning. The end of ctx counts up to there.
 func Restore(ctx context.Context, im *image.Image, opt Options, load LoadPages) (*Root, error) {
-	r := &Restorer{im: im, opt: opt, mms: map[uint64]*plan.AddressSpace{}, focus: focus{pidfd: -1}, finals: map[int32]*inject.Final{}, helpers: map[int32]tracer.TID{}}
+	r := &Restorer{im: im, opt: opt, mms: map[uint64]*plan.AddressSpace{}, focus: focus{pidfd: -1}, finals: map[int32]*inject.Final{}, trapped: map[int32][]stub.Call{}, helpers: map[int32]tracer.TID{}}
 	defer context.AfterFunc(ctx, r.focus.end)()
 	err := r.restore(ctx, load)
 	if !r.committed && ctx.Err() != nil {

@@ -61,6 +61,9 @@ func (r *Restorer) prepareThread(p *tracer.Ptrace, t *record.Task, id int32) err
 		f.Alt = stub.AltStack{SP: a.Sp, Flags: a.Flags, Size: a.Size}
 	}
 	r.finals[th.Tid] = f
+	if traps := plan.Traps(t.Pid, id, th.Pending); len(traps) > 0 {
+		r.trapped[id] = traps
+	}
 	return nil
 }
 
@@ -85,19 +88,17 @@ func (r *Restorer) finishProcesses(p *tracer.Ptrace) error {
 	return r.live(func(t *record.Task) error {
 		calls := plan.Dumpable(t)
 		calls = append(calls, plan.Pending(t.Pid, 0, t.Pending)...)
-		if _, err := r.arena.Run(p, tracer.TID(t.Pid), calls); err != nil {
-			return err
-		}
-		for calls := range plan.PosixTimers(t.PosixTimers, r.own.timerIDs) {
-			if _, err := r.arena.Run(p, tracer.TID(t.Pid), calls); err != nil {
+		for timers := range plan.PosixTimers(t.PosixTimers, r.own.timerIDs) {
+			if _, err := r.arena.Run(p, tracer.TID(t.Pid), append(calls, timers...)); err != nil {
 				return err
 			}
+			calls = nil
 		}
-		last := plan.Itimers(t.Itimers)
+		calls = append(calls, plan.Itimers(t.Itimers)...)
 		if r.traps(t) == nil {
-			last = append(last, plan.LastLimit(t.Limits))
+			calls = append(calls, plan.LastLimit(t.Limits))
 		}
-		_, err := r.arena.Run(p, tracer.TID(t.Pid), last)
+		_, err := r.arena.Run(p, tracer.TID(t.Pid), calls)
 		return err
 	})
 }
@@ -117,7 +118,7 @@ func (r *Restorer) traps(t *record.Task) map[int32][]stub.Call {
 	add(t.Pid, plan.IgnoredTrap(t.Actions))
 	add(t.Pid, plan.Traps(t.Pid, 0, t.Pending))
 	for _, tid := range t.Tids {
-		add(tid, plan.Traps(t.Pid, tid, r.im.Thread(tid).Pending))
+		add(tid, r.trapped[tid])
 	}
 	return by
 }

@@ -245,12 +245,17 @@ const MaxErrno = 4095
 func Encode(list []Call, done []int64, base uint64, room int) (*Table, error) {
 	t := NewTable(base, room)
 	t.Reset(len(done), done)
+	return t, t.Fill(list)
+}
+
+// Fill adds as many calls from the front of list as there is room for.
+func (t *Table) Fill(list []Call) error {
 	for i := range list {
 		if fits, err := t.Add(&list[i]); err != nil || !fits {
-			return t, err
+			return err
 		}
 	}
-	return t, nil
+	return nil
 }
 
 // ReadBack is the address of the data of argument arg of call number i of this
