@@ -131,7 +131,7 @@ func (p *plain) parse(args []string) bool {
 
 // set sets a value of a kind that it knows, written plainly.
 func (f *plainFlag) set(s string) bool {
-	if s == "" || strings.ContainsAny(s, "-$ \\\"'") || f.enum != nil && !slices.Contains(f.enum, s) {
+	if s == "" || strings.HasPrefix(s, "-") || strings.ContainsAny(s, "$ \\\"'") || f.enum != nil && !slices.Contains(f.enum, s) {
 		return false
 	}
 	switch {
