@@ -101,8 +101,21 @@ func (r *Restorer) checkClocks(report reasons) error {
 	return nil
 }
 
-// checkFiles looks for the files that the tree has open or mapped.
+// checkFiles looks for the files that the tree has open or mapped. A restore opens
+// those that are mapped next, before it makes anything.
 func (r *Restorer) checkFiles(report reasons) error {
+	var use []fds.Mapped
+	if r.examine {
+		use = r.mappedFiles()
+	}
+	if err := fds.CheckFiles(r.im, use, r.openOptions(), report); err != nil {
+		return err
+	}
+	return fds.CheckLocks(r.im, report)
+}
+
+// mappedFiles lists the files that are mapped, and programs.
+func (r *Restorer) mappedFiles() []fds.Mapped {
 	var use []fds.Mapped
 	seen := map[fileUse]bool{}
 	add := func(u fileUse) {
@@ -120,10 +133,7 @@ func (r *Restorer) checkFiles(report reasons) error {
 		}
 	}
 	slices.SortFunc(use, func(a, b fds.Mapped) int { return cmp.Compare(a.FileID, b.FileID) })
-	if err := fds.CheckFiles(r.im, use, r.openOptions(), report); err != nil {
-		return err
-	}
-	return fds.CheckLocks(r.im, report)
+	return use
 }
 
 // checkVDSOs finds out how each address space gets its vDSO.

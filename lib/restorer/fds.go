@@ -28,8 +28,9 @@ type fileUse struct {
 
 // held has this process's descriptors of all that the tree has open.
 type held struct {
-	set *fds.Set
-	fs  map[uint64][2]int // by fs_id: cwd, root (-1: the caller's)
+	set  *fds.Set
+	fs   map[uint64][2]int // by fs_id: cwd, root (-1: the caller's)
+	dirs map[uint64]int    // their descriptors, by file_id
 }
 
 // openMapped opens the files and makes the shared objects of all mappings, so
@@ -160,7 +161,7 @@ func (h *handles) numberOf(fd int, known bool, what string, id uint64) (int, err
 
 // openHeld opens all that the tree has open. The image has been verified.
 func (r *Restorer) openHeld() error {
-	r.held = &held{fs: map[uint64][2]int{}}
+	r.held = &held{fs: map[uint64][2]int{}, dirs: map[uint64]int{}}
 	var err error
 	if r.held.set, err = fds.Open(r.im, r.openOptions()); err != nil {
 		return err
@@ -174,23 +175,36 @@ func (r *Restorer) openHeld() error {
 }
 
 func (r *Restorer) openFS(id uint64, fs *record.Fs) error {
-	const how = unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC
-	cwd, err := fds.OpenFile(r.im, fs.CwdFile, how, r.openOptions())
+	cwd, err := r.openDirectory(fs.CwdFile)
 	if err != nil {
 		return fmt.Errorf("working directory: %w", err)
 	}
-	r.held.fs[id] = [2]int{cwd, -1}
-	root, err := fds.OpenFile(r.im, fs.RootFile, how, r.openOptions())
+	root, err := r.openDirectory(fs.RootFile)
 	if err != nil {
 		return fmt.Errorf("root directory: %w", err)
 	}
 	same, err := sameAsOwnRoot(root)
-	if err != nil || same {
-		unix.Close(root)
+	if err != nil {
 		return err
+	}
+	if same {
+		root = -1
 	}
 	r.held.fs[id] = [2]int{cwd, root}
 	return nil
+}
+
+// openDirectory opens each directory once: most processes of a tree have the same.
+func (r *Restorer) openDirectory(id uint64) (int, error) {
+	const how = unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC
+	if fd, ok := r.held.dirs[id]; ok {
+		return fd, nil
+	}
+	fd, err := fds.OpenFile(r.im, id, how, r.openOptions())
+	if err == nil {
+		r.held.dirs[id] = fd
+	}
+	return fd, err
 }
 
 func sameAsOwnRoot(fd int) (bool, error) {
@@ -216,12 +230,8 @@ func (h *held) close() {
 	if h == nil {
 		return
 	}
-	for _, p := range h.fs {
-		for _, fd := range p {
-			if fd >= 0 {
-				unix.Close(fd)
-			}
-		}
+	for _, fd := range h.dirs {
+		unix.Close(fd)
 	}
 	if h.set != nil {
 		h.set.Close()

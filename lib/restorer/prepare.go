@@ -1,8 +1,12 @@
 package restorer
 
 import (
+	"iter"
+	"slices"
+
 	"floe/lib/plan"
 	"floe/lib/record"
+	"floe/lib/stub"
 	"floe/lib/tracer"
 )
 
@@ -27,15 +31,15 @@ func (r *Restorer) live(f func(*record.Task) error) error {
 	return nil
 }
 
-// giveDirectories and giveDescriptors come once the image has been verified.
+// giveDirectories and giveDescriptors come once the image has been verified. The
+// first is for those only that share the descriptor table of another: a task needs
+// the Guide for its directories, and the descriptors replace it.
 func (r *Restorer) giveDirectories(p *tracer.Ptrace) error {
 	return r.live(func(t *record.Task) error {
-		if !r.shares.OwnsFS(t) {
+		if r.shares.OwnsFiles(t) {
 			return nil
 		}
-		dirs := r.held.fs[t.FsId]
-		_, err := r.arena.Run(p, tracer.TID(t.Pid), plan.Directories(dirs[0], dirs[1], r.im.Fs[t.FsId].Umask))
-		return err
+		return r.arena.RunSeq(p, tracer.TID(t.Pid), r.directories(t))
 	})
 }
 
@@ -45,8 +49,17 @@ func (r *Restorer) giveDescriptors(p *tracer.Ptrace) error {
 		if !r.shares.OwnsFiles(t) {
 			return nil
 		}
-		return r.arena.RunSeq(p, tracer.TID(t.Pid), plan.Descriptors(r.im.Fds[t.FilesId], r.held.open), plan.Watches(watches[t.FilesId]))
+		return r.arena.RunSeq(p, tracer.TID(t.Pid), r.directories(t), plan.Descriptors(r.im.Fds[t.FilesId], r.held.open), plan.Watches(watches[t.FilesId]))
 	})
+}
+
+// directories plans those that are a task's own; none, when it has another's.
+func (r *Restorer) directories(t *record.Task) iter.Seq[stub.Call] {
+	if !r.shares.OwnsFS(t) {
+		return slices.Values([]stub.Call(nil))
+	}
+	dirs := r.held.fs[t.FsId]
+	return slices.Values(plan.Directories(dirs[0], dirs[1], r.im.Fs[t.FsId].Umask))
 }
 
 // takeLocks comes after all closing: a close of any descriptor of a file drops the

@@ -29,7 +29,7 @@ func (report reasons) all(list []error) error {
 // process, and regular files to read their build-ids. guards tells that the pages
 // have guard regions, of which the records say nothing.
 func Examine(ctx context.Context, im *image.Image, opt Options, guards bool) ([]error, error) {
-	r := &Restorer{im: im, opt: opt}
+	r := &Restorer{im: im, opt: opt, examine: true}
 	var list []error
 	err := r.check(ctx, func(err error) error {
 		list = append(list, err)

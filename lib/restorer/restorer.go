@@ -39,6 +39,7 @@ type LoadPages func(ctx context.Context, opt pages.LoadOptions) (*pages.Guards, 
 type Restorer struct {
 	im        *image.Image
 	opt       Options
+	examine   bool // nothing will be made
 	own       self
 	shares    *plan.Sharing
 	steps     []plan.Step

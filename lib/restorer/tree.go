@@ -159,6 +159,7 @@ func (r *Restorer) bury(p *tracer.Ptrace, s plan.Step) error {
 	if err := r.arena.RunToEnd(p, child, []stub.Call{{What: "exit", Nr: unix.SYS_EXIT_GROUP}}); err != nil {
 		return err
 	}
+	r.focus.off() // its id may be the next one's
 	if s.Task == 0 {
 		return nil // it was a child of this process, which has just waited for it
 	}

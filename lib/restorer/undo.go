@@ -17,6 +17,7 @@ import (
 type focus struct {
 	mu    sync.Mutex
 	pidfd int // -1: none
+	pid   int32
 	over  bool
 }
 
@@ -24,6 +25,9 @@ type focus struct {
 // at work is a tracee whose end has not been waited for, so that its id is its
 // own.
 func (f *focus) on(pid int32) error {
+	if f.pidfd >= 0 && f.pid == pid { // only this thread changes them
+		return nil
+	}
 	fd, err := unix.PidfdOpen(int(pid), 0)
 	if err != nil {
 		return fmt.Errorf("pidfd of task %d: %w", pid, err)
@@ -37,7 +41,7 @@ func (f *focus) on(pid int32) error {
 	if f.pidfd >= 0 {
 		unix.Close(f.pidfd)
 	}
-	f.pidfd = fd
+	f.pidfd, f.pid = fd, pid
 	return nil
 }
 
