@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -34,9 +35,9 @@ func OpenMapped(im *image.Image, fileID uint64, writable bool, opt OpenOptions) 
 }
 
 // OpenFile opens a file of the image with flags, close-on-exec: a mapped file,
-// an executable, a directory. It must be the file that it was: on the same boot
-// the same inode of the same size; elsewhere of the same size and, unless it
-// is a directory, with the same build-id or else the same time of modification.
+// an executable, a directory. It must be the file that it was: of the same size
+// and, unless it is a directory, with the same build-id or else the same time of
+// modification; and on the same boot the same inode.
 func OpenFile(im *image.Image, fileID uint64, flags int, opt OpenOptions) (int, error) {
 	f := im.File(fileID)
 	if f == nil {
@@ -122,10 +123,9 @@ func (ck checks) check(f *record.File, st *unix.Stat_t, handle int) error {
 		}
 		return nil
 	}
-	if !ck.sameBoot {
-		return fmt.Errorf("%s: it was modified since%s", f.Path, hint)
-	}
-	return nil
+	// Its contents are part of the process, and not in the image.
+	at := func(ns int64) string { return time.Unix(0, ns).UTC().Format(time.RFC3339Nano) }
+	return fmt.Errorf("%s: it was modified since: at %s, before at %s%s", f.Path, at(st.Mtim.Nano()), at(f.MtimeNs), hint)
 }
 
 // isVirtual tells whether a file is the kernel's own report, which has no
