@@ -163,10 +163,12 @@ func (l *Layout) within(mm uint64, r Run, f func(*record.Vma, Run) error) error 
 	return nil
 }
 
-// overFiles calls f with the parts of a run that lie over the contents of a file.
-func (l *Layout) overFiles(mm uint64, r Run, f func(Run) error) error {
+// written calls f with the parts of a run of zeros that have to be written: over
+// the contents of a file, and in memory that is locked on fault, which is not to
+// fault where it had a page.
+func (l *Layout) written(mm uint64, r Run, f func(Run) error) error {
 	return l.within(mm, r, func(v *record.Vma, part Run) error {
-		if v.Kind != record.Vma_FILE_PRIVATE {
+		if v.Kind != record.Vma_FILE_PRIVATE && !slices.Contains(v.Flags, "lf") {
 			return nil
 		}
 		return f(part)

@@ -32,7 +32,7 @@ type LoadOptions struct {
 	// Discard has contents read and verified only: Target and Shared are not asked.
 	Discard bool
 	// Memory is how many bytes of it there are for what takes no room in the image:
-	// zeros over the contents of files, page tables of guard regions. 0: any number.
+	// zeros that have to be written, page tables of guard regions. 0: any number.
 	Memory uint64
 }
 
@@ -119,13 +119,13 @@ func (d *loader) take(p *record.Pages) error {
 			d.taken += r.Pages * entry
 			continue
 		}
-		_ = d.layout.overFiles(p.MmId, Run{r.Vaddr, r.Pages}, func(part Run) error {
+		_ = d.layout.written(p.MmId, Run{r.Vaddr, r.Pages}, func(part Run) error {
 			d.taken += part.Pages * PageSize
 			return nil
 		})
 	}
 	if d.Memory > 0 && d.taken > d.Memory {
-		return fmt.Errorf("its zeros over the contents of files and its guard regions take more than %d MiB of memory: this machine has no more", d.Memory>>20)
+		return fmt.Errorf("its zeros that have to be written and its guard regions take more than %d MiB of memory: this machine has no more", d.Memory>>20)
 	}
 	return nil
 }
@@ -269,11 +269,10 @@ func (w *placer) writeShared(id uint64, runs []Run, b []byte) error {
 	return nil
 }
 
-// zero writes the runs of zeros where something else would be without them:
-// over the contents of a file.
+// zero writes the runs of zeros where something else would be without them.
 func (w *placer) zero(p *record.Pages) error {
 	for _, r := range w.runs {
-		if err := w.layout.overFiles(p.MmId, r, func(part Run) error { return w.zeroRun(p, part) }); err != nil {
+		if err := w.layout.written(p.MmId, r, func(part Run) error { return w.zeroRun(p, part) }); err != nil {
 			return err
 		}
 	}
