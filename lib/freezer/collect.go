@@ -163,6 +163,9 @@ func (c *collector) inside(proc *Process, task *record.Task) (err error) {
 		var q *processQuery
 		if i == 0 {
 			q = &processQuery{task: task, timers: timers}
+			if q.ranges, err = ranges(proc.PID); err != nil {
+				return err
+			}
 		} else if err := c.sharesAll(proc.PID, int(th.TID)); err != nil {
 			return err
 		}

@@ -16,7 +16,8 @@ import (
 type processQuery struct {
 	task   *record.Task
 	timers []procfs.Timer
-	ldt    bool // it has an LDT, to be asked for
+	ranges []mem.Range // its mappings
+	ldt    bool        // it has an LDT, to be asked for
 }
 
 const (
@@ -47,13 +48,13 @@ func (q *processQuery) calls() []stub.Call {
 			stub.Call{What: fmt.Sprintf("timer_gettime %d", t.ID), Nr: unix.SYS_TIMER_GETTIME, Args: []stub.Arg{stub.I(t.ID), stub.D(make([]byte, sizeTimer))}},
 			stub.Call{What: fmt.Sprintf("timer_getoverrun %d", t.ID), Nr: unix.SYS_TIMER_GETOVERRUN, Args: []stub.Arg{stub.I(t.ID)}})
 	}
-	return append(list, mem.Ask()...)
+	return append(append(list, mem.Ask()...), mem.AskPolicies(q.ranges[:q.first()])...)
 }
 
 func (q *processQuery) read(res []int64, data func(int, int) ([]byte, error)) error {
 	le := binary.LittleEndian
 	calls := q.calls()
-	own := len(calls) - len(mem.Ask())
+	own := len(calls) - len(mem.Ask()) - q.first()
 	for i, r := range res[:own] {
 		if r < 0 {
 			return fmt.Errorf("%s: %w", calls[i].What, unix.Errno(-r))
@@ -96,12 +97,5 @@ func (q *processQuery) read(res []int64, data func(int, int) ([]byte, error)) er
 		}
 		t.PosixTimers = append(t.PosixTimers, pt)
 	}
-	t.Mm, q.ldt, err = mem.Answer(res[own:], func(call, arg int) ([]byte, error) { return data(own+call, arg) })
-	return err
-}
-
-// readLDT reads the local descriptor table, which takes 64 KiB.
-func (q *processQuery) readLDT(res []int64, data func(int, int) ([]byte, error)) (err error) {
-	q.task.Mm.Ldt, err = mem.AnswerLDT(res, data)
-	return err
+	return q.readMemory(res[own:], func(call, arg int) ([]byte, error) { return data(own+call, arg) })
 }

@@ -8,7 +8,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"floe/lib/inject"
-	"floe/lib/mem"
 	"floe/lib/procfs"
 	"floe/lib/record"
 	"floe/lib/tracer"
@@ -78,10 +77,10 @@ func (c *collector) ask(g *inject.Guest, th *Thread, r *record.Thread, q *proces
 	if q == nil {
 		return nil
 	}
-	if err := g.Run(c.p, t, q.calls(), q.read); err != nil || !q.ldt {
+	if err := g.Run(c.p, t, q.calls(), q.read); err != nil {
 		return err
 	}
-	return g.Run(c.p, t, mem.AskLDT(), q.readLDT)
+	return c.memory(g, t, q)
 }
 
 // schedule reads how a thread is scheduled.

@@ -27,6 +27,9 @@ func Answer(res []int64, data func(call, arg int) ([]byte, error)) (attrs *recor
 
 // After plans what is set when nothing is mapped any more.
 func After(a *record.MmAttrs) ([]stub.Call, error) {
+	if err := checkPolicies(a.GetPolicies()); err != nil {
+		return nil, err
+	}
 	ldt, err := setLDT(a.GetLdt())
 	if err != nil {
 		return nil, err

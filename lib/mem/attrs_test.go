@@ -73,3 +73,40 @@ func TestAnswer(t *testing.T) {
 		}
 	}
 }
+
+// TestPolicies reads policies, joins those of mappings that touch, and makes the
+// calls for them.
+func TestPolicies(t *testing.T) {
+	list := []Range{{0x1000, 0x2000}, {0x2000, 0x3000}, {0x3000, 0x4000}, {0x5000, 0x6000}}
+	found, err := AnswerPolicies(list, []int64{0, 0, 0, 0}, func(call, _ int) ([]byte, error) {
+		return []byte{[]byte{2, 2, 0, 4}[call], 0, 0, 0}, nil
+	})
+	if err != nil || len(found) != 3 {
+		t.Fatalf("%v, %v", found, err)
+	}
+	if len(AskNodes(found)) != 3 {
+		t.Errorf("%v", AskNodes(found))
+	}
+	err = AnswerNodes(found, []int64{0, 0, 0}, func(call, _ int) ([]byte, error) {
+		b := make([]byte, maskBytes)
+		b[8] = []byte{1, 1, 0}[call]
+		return b, nil
+	})
+	found = Joined(found)
+	if err != nil || len(found) != 2 || len(found[0].Nodes) != 16 || len(found[1].Nodes) != 0 {
+		t.Fatalf("%v, %v", found, err)
+	}
+	var args [][]uint64
+	for c := range Policies(&record.MmAttrs{Policies: found}) {
+		args = append(args, []uint64{c.Args[0].Val, c.Args[1].Val, c.Args[2].Val, c.Args[4].Val})
+	}
+	if len(args) != 2 || args[0][0] != 0x1000 || args[0][1] != 0x2000 || args[0][2] != 2 || args[0][3] != 129 || args[1][2] != 4 {
+		t.Errorf("%x", args)
+	}
+	if none, err := AnswerPolicies(list, []int64{-int64(unix.ENOSYS)}, nil); none != nil || err != nil {
+		t.Errorf("a kernel without policies: %v, %v", none, err)
+	}
+	if _, err := After(&record.MmAttrs{Policies: []*record.MemPolicy{{Start: 1, End: 2, Nodes: make([]byte, 136)}}}); err == nil {
+		t.Error("136 bytes of nodes are taken")
+	}
+}

@@ -27,7 +27,7 @@ type FDs interface {
 //
 // The order is that of what the kernel allows, decided here and nowhere else:
 //
-//	Before   the mappings, with what madvise(2) and names say of them
+//	Before   the mappings, with what madvise(2) and names say of them, and policies
 //	         contents of pages
 //	After    guard regions, which can't be made in locked memory
 //	         protections that keep contents from being written
@@ -104,6 +104,11 @@ func (as *AddressSpace) Before() iter.Seq[stub.Call] {
 		}
 		for _, v := range as.vmas {
 			if !kernels(v) && !as.mapAll(v, yield) {
+				return
+			}
+		}
+		for c := range mem.Policies(as.mm.Attrs) {
+			if !yield(c) {
 				return
 			}
 		}

@@ -3555,12 +3555,13 @@ func (x *Mm) keep(b []byte) { x.unknown = append(x.unknown, b...) }
 
 // What of an address space only a task that has it can tell.
 type MmAttrs struct {
-	LockFuture uint32 // MCL_FUTURE, MCL_ONFAULT: what mlockall(2) said of mappings to come
-	Ldt        []byte // descriptors that modify_ldt(2) made, 8 bytes each, from number 0
-	unknown    []byte // fields that this version does not know, as they came
+	LockFuture uint32       // MCL_FUTURE, MCL_ONFAULT: what mlockall(2) said of mappings to come
+	Ldt        []byte       // descriptors that modify_ldt(2) made, 8 bytes each, from number 0
+	Policies   []*MemPolicy // of mappings that have one, in order of address
+	unknown    []byte       // fields that this version does not know, as they came
 }
 
-const sizeMmAttrs = 56 // bytes
+const sizeMmAttrs = 80 // bytes
 
 func (x *MmAttrs) GetLockFuture() uint32 {
 	if x == nil {
@@ -3576,12 +3577,22 @@ func (x *MmAttrs) GetLdt() []byte {
 	return x.Ldt
 }
 
+func (x *MmAttrs) GetPolicies() []*MemPolicy {
+	if x == nil {
+		return nil
+	}
+	return x.Policies
+}
+
 func (x *MmAttrs) encode(e *encoder) {
 	if x == nil {
 		return
 	}
 	e.uint32(8, x.LockFuture)
 	e.bytes(18, x.Ldt)
+	for _, v := range x.Policies {
+		e.message(26, v)
+	}
 	e.b = append(e.b, x.unknown...)
 }
 
@@ -3591,6 +3602,11 @@ func (x *MmAttrs) decode(d *decoder, tag uint64) bool {
 		x.LockFuture = d.uint32()
 	case 18:
 		x.Ldt = d.bytes()
+	case 26:
+		d.take(2*8 + sizeMemPolicy)
+		v := new(MemPolicy)
+		x.Policies = append(x.Policies, v)
+		d.message(v)
 	default:
 		return false
 	}
@@ -3598,6 +3614,74 @@ func (x *MmAttrs) decode(d *decoder, tag uint64) bool {
 }
 
 func (x *MmAttrs) keep(b []byte) { x.unknown = append(x.unknown, b...) }
+
+// A memory policy, mbind(2).
+type MemPolicy struct {
+	Start   uint64
+	End     uint64 // exclusive
+	Mode    uint32 // MPOL_*, with its flags
+	Nodes   []byte // a mask, as mbind(2) takes it
+	unknown []byte // fields that this version does not know, as they came
+}
+
+const sizeMemPolicy = 72 // bytes
+
+func (x *MemPolicy) GetStart() uint64 {
+	if x == nil {
+		return 0
+	}
+	return x.Start
+}
+
+func (x *MemPolicy) GetEnd() uint64 {
+	if x == nil {
+		return 0
+	}
+	return x.End
+}
+
+func (x *MemPolicy) GetMode() uint32 {
+	if x == nil {
+		return 0
+	}
+	return x.Mode
+}
+
+func (x *MemPolicy) GetNodes() []byte {
+	if x == nil {
+		return nil
+	}
+	return x.Nodes
+}
+
+func (x *MemPolicy) encode(e *encoder) {
+	if x == nil {
+		return
+	}
+	e.uint64(8, x.Start)
+	e.uint64(16, x.End)
+	e.uint32(24, x.Mode)
+	e.bytes(34, x.Nodes)
+	e.b = append(e.b, x.unknown...)
+}
+
+func (x *MemPolicy) decode(d *decoder, tag uint64) bool {
+	switch tag {
+	case 8:
+		x.Start = d.uint64()
+	case 16:
+		x.End = d.uint64()
+	case 24:
+		x.Mode = d.uint32()
+	case 34:
+		x.Nodes = d.bytes()
+	default:
+		return false
+	}
+	return true
+}
+
+func (x *MemPolicy) keep(b []byte) { x.unknown = append(x.unknown, b...) }
 
 type Vma_Kind int32
 

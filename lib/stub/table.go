@@ -3,6 +3,7 @@ package stub
 import (
 	"encoding/binary"
 	"fmt"
+	"sort"
 
 	"golang.org/x/sys/unix"
 )
@@ -261,8 +262,12 @@ func (t *Table) Fill(list []Call) error {
 // ReadBack is the address of the data of argument arg of call number i of this
 // table.
 func (t *Table) ReadBack(i, arg int) uint64 {
-	for _, a := range t.args {
-		if a.call == i && a.arg == arg {
+	first := sort.Search(len(t.args), func(k int) bool { return t.args[k].call >= i })
+	for _, a := range t.args[first:] {
+		if a.call != i {
+			break
+		}
+		if a.arg == arg {
 			return t.dataBase() + uint64(a.to)
 		}
 	}

@@ -123,6 +123,18 @@ func residents(t *testing.T, pid int) (list []string) {
 	return list
 }
 
+// policies is what numa_maps says of each mapping but for its pages.
+func policies(t *testing.T, pid int) []string {
+	t.Helper()
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/numa_maps", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return policy.FindAllString(string(b), -1)
+}
+
+var policy = regexp.MustCompile(`(?m)^[0-9a-f]+ \S+( \(many\)\S*| interleave\S*)?`)
+
 func launchMappings(t *testing.T, kinds ...string) *harness.Running {
 	t.Helper()
 	return harness.Launch(t, &harness.Victim{Name: "mappings", Args: slices.Concat([]string{"./mappings"}, kinds), Prepare: harness.CompiledC("mappings")}, nil)
@@ -132,10 +144,10 @@ func launchMappings(t *testing.T, kinds ...string) *harness.Running {
 // of it before and after two restores, and what becomes of an access to each
 // page with what becomes of it in a process that was never saved.
 func TestSmaps(t *testing.T) {
-	for _, kind := range []string{"advised", "protections", "names", "guards", "sealed", "onfault", "past"} {
+	for _, kind := range []string{"advised", "protections", "names", "guards", "sealed", "onfault", "past", "policies", "policy"} {
 		t.Run(kind, func(t *testing.T) {
 			r, control := launchMappings(t, kind), launchMappings(t, kind)
-			maps, pages := smaps(t, r.PID), residents(t, r.PID)
+			maps, pages, nodes := smaps(t, r.PID), residents(t, r.PID), policies(t, r.PID)
 			image := filepath.Join(r.Dir, "image")
 			for range 2 {
 				r.Checkpoint(t, image, "")
@@ -145,6 +157,10 @@ func TestSmaps(t *testing.T) {
 				}
 				if d := harness.Difference(pages, residents(t, r.PID)); len(d) > 0 {
 					t.Errorf("pagemap before and after:\n%s", strings.Join(d, "\n"))
+				}
+				// With a thread's policy it shows that where a mapping has none: the victim tells.
+				if d := harness.Difference(nodes, policies(t, r.PID)); len(d) > 0 && kind != "policy" {
+					t.Errorf("numa_maps before and after:\n%s", strings.Join(d, "\n"))
 				}
 			}
 			want, got := accesses(t, control), accesses(t, r)

@@ -185,7 +185,7 @@ func (x Vma_Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Vma_Kind.Descriptor instead.
 func (Vma_Kind) EnumDescriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{26, 0}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{27, 0}
 }
 
 type FileLock_Kind int32
@@ -234,7 +234,7 @@ func (x FileLock_Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use FileLock_Kind.Descriptor instead.
 func (FileLock_Kind) EnumDescriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{34, 0}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{35, 0}
 }
 
 type Pages_Encoding int32
@@ -286,7 +286,7 @@ func (x Pages_Encoding) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Pages_Encoding.Descriptor instead.
 func (Pages_Encoding) EnumDescriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{35, 0}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{36, 0}
 }
 
 type Record struct {
@@ -3119,6 +3119,7 @@ type MmAttrs struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	LockFuture    uint32                 `protobuf:"varint,1,opt,name=lock_future,json=lockFuture,proto3" json:"lock_future,omitempty"` // MCL_FUTURE, MCL_ONFAULT: what mlockall(2) said of mappings to come
 	Ldt           []byte                 `protobuf:"bytes,2,opt,name=ldt,proto3" json:"ldt,omitempty"`                                  // descriptors that modify_ldt(2) made, 8 bytes each, from number 0
+	Policies      []*MemPolicy           `protobuf:"bytes,3,rep,name=policies,proto3" json:"policies,omitempty"`                        // of mappings that have one, in order of address
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3167,6 +3168,82 @@ func (x *MmAttrs) GetLdt() []byte {
 	return nil
 }
 
+func (x *MmAttrs) GetPolicies() []*MemPolicy {
+	if x != nil {
+		return x.Policies
+	}
+	return nil
+}
+
+// A memory policy, mbind(2).
+type MemPolicy struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Start         uint64                 `protobuf:"varint,1,opt,name=start,proto3" json:"start,omitempty"`
+	End           uint64                 `protobuf:"varint,2,opt,name=end,proto3" json:"end,omitempty"`    // exclusive
+	Mode          uint32                 `protobuf:"varint,3,opt,name=mode,proto3" json:"mode,omitempty"`  // MPOL_*, with its flags
+	Nodes         []byte                 `protobuf:"bytes,4,opt,name=nodes,proto3" json:"nodes,omitempty"` // a mask, as mbind(2) takes it
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MemPolicy) Reset() {
+	*x = MemPolicy{}
+	mi := &file_lib_record_record_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MemPolicy) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MemPolicy) ProtoMessage() {}
+
+func (x *MemPolicy) ProtoReflect() protoreflect.Message {
+	mi := &file_lib_record_record_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MemPolicy.ProtoReflect.Descriptor instead.
+func (*MemPolicy) Descriptor() ([]byte, []int) {
+	return file_lib_record_record_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *MemPolicy) GetStart() uint64 {
+	if x != nil {
+		return x.Start
+	}
+	return 0
+}
+
+func (x *MemPolicy) GetEnd() uint64 {
+	if x != nil {
+		return x.End
+	}
+	return 0
+}
+
+func (x *MemPolicy) GetMode() uint32 {
+	if x != nil {
+		return x.Mode
+	}
+	return 0
+}
+
+func (x *MemPolicy) GetNodes() []byte {
+	if x != nil {
+		return x.Nodes
+	}
+	return nil
+}
+
 type Vma struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	MmId          uint64                 `protobuf:"varint,1,opt,name=mm_id,json=mmId,proto3" json:"mm_id,omitempty"`
@@ -3187,7 +3264,7 @@ type Vma struct {
 
 func (x *Vma) Reset() {
 	*x = Vma{}
-	mi := &file_lib_record_record_proto_msgTypes[26]
+	mi := &file_lib_record_record_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3199,7 +3276,7 @@ func (x *Vma) String() string {
 func (*Vma) ProtoMessage() {}
 
 func (x *Vma) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[26]
+	mi := &file_lib_record_record_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3212,7 +3289,7 @@ func (x *Vma) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Vma.ProtoReflect.Descriptor instead.
 func (*Vma) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{26}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Vma) GetMmId() uint64 {
@@ -3321,7 +3398,7 @@ type File struct {
 
 func (x *File) Reset() {
 	*x = File{}
-	mi := &file_lib_record_record_proto_msgTypes[27]
+	mi := &file_lib_record_record_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3333,7 +3410,7 @@ func (x *File) String() string {
 func (*File) ProtoMessage() {}
 
 func (x *File) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[27]
+	mi := &file_lib_record_record_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3346,7 +3423,7 @@ func (x *File) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use File.ProtoReflect.Descriptor instead.
 func (*File) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{27}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *File) GetFileId() uint64 {
@@ -3458,7 +3535,7 @@ type Vdso struct {
 
 func (x *Vdso) Reset() {
 	*x = Vdso{}
-	mi := &file_lib_record_record_proto_msgTypes[28]
+	mi := &file_lib_record_record_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3470,7 +3547,7 @@ func (x *Vdso) String() string {
 func (*Vdso) ProtoMessage() {}
 
 func (x *Vdso) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[28]
+	mi := &file_lib_record_record_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3483,7 +3560,7 @@ func (x *Vdso) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Vdso.ProtoReflect.Descriptor instead.
 func (*Vdso) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{28}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Vdso) GetMmId() uint64 {
@@ -3571,7 +3648,7 @@ type VdsoMark struct {
 
 func (x *VdsoMark) Reset() {
 	*x = VdsoMark{}
-	mi := &file_lib_record_record_proto_msgTypes[29]
+	mi := &file_lib_record_record_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3583,7 +3660,7 @@ func (x *VdsoMark) String() string {
 func (*VdsoMark) ProtoMessage() {}
 
 func (x *VdsoMark) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[29]
+	mi := &file_lib_record_record_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3596,7 +3673,7 @@ func (x *VdsoMark) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VdsoMark.ProtoReflect.Descriptor instead.
 func (*VdsoMark) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{29}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *VdsoMark) GetAddress() uint64 {
@@ -3647,7 +3724,7 @@ type Fs struct {
 
 func (x *Fs) Reset() {
 	*x = Fs{}
-	mi := &file_lib_record_record_proto_msgTypes[30]
+	mi := &file_lib_record_record_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3659,7 +3736,7 @@ func (x *Fs) String() string {
 func (*Fs) ProtoMessage() {}
 
 func (x *Fs) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[30]
+	mi := &file_lib_record_record_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3672,7 +3749,7 @@ func (x *Fs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fs.ProtoReflect.Descriptor instead.
 func (*Fs) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{30}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Fs) GetFsId() uint64 {
@@ -3716,7 +3793,7 @@ type Fd struct {
 
 func (x *Fd) Reset() {
 	*x = Fd{}
-	mi := &file_lib_record_record_proto_msgTypes[31]
+	mi := &file_lib_record_record_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3728,7 +3805,7 @@ func (x *Fd) String() string {
 func (*Fd) ProtoMessage() {}
 
 func (x *Fd) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[31]
+	mi := &file_lib_record_record_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3741,7 +3818,7 @@ func (x *Fd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fd.ProtoReflect.Descriptor instead.
 func (*Fd) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{31}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Fd) GetFilesId() uint64 {
@@ -3797,7 +3874,7 @@ type OpenFile struct {
 
 func (x *OpenFile) Reset() {
 	*x = OpenFile{}
-	mi := &file_lib_record_record_proto_msgTypes[32]
+	mi := &file_lib_record_record_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3809,7 +3886,7 @@ func (x *OpenFile) String() string {
 func (*OpenFile) ProtoMessage() {}
 
 func (x *OpenFile) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[32]
+	mi := &file_lib_record_record_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3822,7 +3899,7 @@ func (x *OpenFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenFile.ProtoReflect.Descriptor instead.
 func (*OpenFile) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{32}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *OpenFile) GetOpenId() uint64 {
@@ -4004,7 +4081,7 @@ type Pipe struct {
 
 func (x *Pipe) Reset() {
 	*x = Pipe{}
-	mi := &file_lib_record_record_proto_msgTypes[33]
+	mi := &file_lib_record_record_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4016,7 +4093,7 @@ func (x *Pipe) String() string {
 func (*Pipe) ProtoMessage() {}
 
 func (x *Pipe) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[33]
+	mi := &file_lib_record_record_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4029,7 +4106,7 @@ func (x *Pipe) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pipe.ProtoReflect.Descriptor instead.
 func (*Pipe) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{33}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Pipe) GetPipeId() uint64 {
@@ -4108,7 +4185,7 @@ type FileLock struct {
 
 func (x *FileLock) Reset() {
 	*x = FileLock{}
-	mi := &file_lib_record_record_proto_msgTypes[34]
+	mi := &file_lib_record_record_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4120,7 +4197,7 @@ func (x *FileLock) String() string {
 func (*FileLock) ProtoMessage() {}
 
 func (x *FileLock) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[34]
+	mi := &file_lib_record_record_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4133,7 +4210,7 @@ func (x *FileLock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FileLock.ProtoReflect.Descriptor instead.
 func (*FileLock) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{34}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *FileLock) GetOpenId() uint64 {
@@ -4207,7 +4284,7 @@ type Pages struct {
 
 func (x *Pages) Reset() {
 	*x = Pages{}
-	mi := &file_lib_record_record_proto_msgTypes[35]
+	mi := &file_lib_record_record_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4219,7 +4296,7 @@ func (x *Pages) String() string {
 func (*Pages) ProtoMessage() {}
 
 func (x *Pages) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[35]
+	mi := &file_lib_record_record_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4232,7 +4309,7 @@ func (x *Pages) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pages.ProtoReflect.Descriptor instead.
 func (*Pages) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{35}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Pages) GetMmId() uint64 {
@@ -4273,7 +4350,7 @@ type Index_Kind struct {
 
 func (x *Index_Kind) Reset() {
 	*x = Index_Kind{}
-	mi := &file_lib_record_record_proto_msgTypes[36]
+	mi := &file_lib_record_record_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4285,7 +4362,7 @@ func (x *Index_Kind) String() string {
 func (*Index_Kind) ProtoMessage() {}
 
 func (x *Index_Kind) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[36]
+	mi := &file_lib_record_record_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4329,7 +4406,7 @@ type Index_PageBlock struct {
 
 func (x *Index_PageBlock) Reset() {
 	*x = Index_PageBlock{}
-	mi := &file_lib_record_record_proto_msgTypes[37]
+	mi := &file_lib_record_record_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4341,7 +4418,7 @@ func (x *Index_PageBlock) String() string {
 func (*Index_PageBlock) ProtoMessage() {}
 
 func (x *Index_PageBlock) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[37]
+	mi := &file_lib_record_record_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4402,7 +4479,7 @@ type Vdso_Span struct {
 
 func (x *Vdso_Span) Reset() {
 	*x = Vdso_Span{}
-	mi := &file_lib_record_record_proto_msgTypes[38]
+	mi := &file_lib_record_record_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4414,7 +4491,7 @@ func (x *Vdso_Span) String() string {
 func (*Vdso_Span) ProtoMessage() {}
 
 func (x *Vdso_Span) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[38]
+	mi := &file_lib_record_record_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4427,7 +4504,7 @@ func (x *Vdso_Span) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Vdso_Span.ProtoReflect.Descriptor instead.
 func (*Vdso_Span) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{28, 0}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{29, 0}
 }
 
 func (x *Vdso_Span) GetStart() uint64 {
@@ -4456,7 +4533,7 @@ type Vdso_Area struct {
 
 func (x *Vdso_Area) Reset() {
 	*x = Vdso_Area{}
-	mi := &file_lib_record_record_proto_msgTypes[39]
+	mi := &file_lib_record_record_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4468,7 +4545,7 @@ func (x *Vdso_Area) String() string {
 func (*Vdso_Area) ProtoMessage() {}
 
 func (x *Vdso_Area) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[39]
+	mi := &file_lib_record_record_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4481,7 +4558,7 @@ func (x *Vdso_Area) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Vdso_Area.ProtoReflect.Descriptor instead.
 func (*Vdso_Area) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{28, 1}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{29, 1}
 }
 
 func (x *Vdso_Area) GetName() []byte {
@@ -4526,7 +4603,7 @@ type Vdso_Symbol struct {
 
 func (x *Vdso_Symbol) Reset() {
 	*x = Vdso_Symbol{}
-	mi := &file_lib_record_record_proto_msgTypes[40]
+	mi := &file_lib_record_record_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4538,7 +4615,7 @@ func (x *Vdso_Symbol) String() string {
 func (*Vdso_Symbol) ProtoMessage() {}
 
 func (x *Vdso_Symbol) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[40]
+	mi := &file_lib_record_record_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4551,7 +4628,7 @@ func (x *Vdso_Symbol) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Vdso_Symbol.ProtoReflect.Descriptor instead.
 func (*Vdso_Symbol) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{28, 2}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{29, 2}
 }
 
 func (x *Vdso_Symbol) GetName() []byte {
@@ -4606,7 +4683,7 @@ type OpenFile_Path struct {
 
 func (x *OpenFile_Path) Reset() {
 	*x = OpenFile_Path{}
-	mi := &file_lib_record_record_proto_msgTypes[41]
+	mi := &file_lib_record_record_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4618,7 +4695,7 @@ func (x *OpenFile_Path) String() string {
 func (*OpenFile_Path) ProtoMessage() {}
 
 func (x *OpenFile_Path) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[41]
+	mi := &file_lib_record_record_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4631,7 +4708,7 @@ func (x *OpenFile_Path) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenFile_Path.ProtoReflect.Descriptor instead.
 func (*OpenFile_Path) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{32, 0}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{33, 0}
 }
 
 func (x *OpenFile_Path) GetFileId() uint64 {
@@ -4654,7 +4731,7 @@ type OpenFile_PipeEnd struct {
 
 func (x *OpenFile_PipeEnd) Reset() {
 	*x = OpenFile_PipeEnd{}
-	mi := &file_lib_record_record_proto_msgTypes[42]
+	mi := &file_lib_record_record_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4666,7 +4743,7 @@ func (x *OpenFile_PipeEnd) String() string {
 func (*OpenFile_PipeEnd) ProtoMessage() {}
 
 func (x *OpenFile_PipeEnd) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[42]
+	mi := &file_lib_record_record_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4679,7 +4756,7 @@ func (x *OpenFile_PipeEnd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenFile_PipeEnd.ProtoReflect.Descriptor instead.
 func (*OpenFile_PipeEnd) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{32, 1}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{33, 1}
 }
 
 func (x *OpenFile_PipeEnd) GetPipeId() uint64 {
@@ -4706,7 +4783,7 @@ type OpenFile_EventFd struct {
 
 func (x *OpenFile_EventFd) Reset() {
 	*x = OpenFile_EventFd{}
-	mi := &file_lib_record_record_proto_msgTypes[43]
+	mi := &file_lib_record_record_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4718,7 +4795,7 @@ func (x *OpenFile_EventFd) String() string {
 func (*OpenFile_EventFd) ProtoMessage() {}
 
 func (x *OpenFile_EventFd) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[43]
+	mi := &file_lib_record_record_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4731,7 +4808,7 @@ func (x *OpenFile_EventFd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenFile_EventFd.ProtoReflect.Descriptor instead.
 func (*OpenFile_EventFd) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{32, 2}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{33, 2}
 }
 
 func (x *OpenFile_EventFd) GetCount() uint64 {
@@ -4757,7 +4834,7 @@ type OpenFile_Epoll struct {
 
 func (x *OpenFile_Epoll) Reset() {
 	*x = OpenFile_Epoll{}
-	mi := &file_lib_record_record_proto_msgTypes[44]
+	mi := &file_lib_record_record_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4769,7 +4846,7 @@ func (x *OpenFile_Epoll) String() string {
 func (*OpenFile_Epoll) ProtoMessage() {}
 
 func (x *OpenFile_Epoll) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[44]
+	mi := &file_lib_record_record_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4782,7 +4859,7 @@ func (x *OpenFile_Epoll) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenFile_Epoll.ProtoReflect.Descriptor instead.
 func (*OpenFile_Epoll) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{32, 3}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{33, 3}
 }
 
 func (x *OpenFile_Epoll) GetTargets() []*OpenFile_Epoll_Target {
@@ -4805,7 +4882,7 @@ type OpenFile_TimerFd struct {
 
 func (x *OpenFile_TimerFd) Reset() {
 	*x = OpenFile_TimerFd{}
-	mi := &file_lib_record_record_proto_msgTypes[45]
+	mi := &file_lib_record_record_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4817,7 +4894,7 @@ func (x *OpenFile_TimerFd) String() string {
 func (*OpenFile_TimerFd) ProtoMessage() {}
 
 func (x *OpenFile_TimerFd) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[45]
+	mi := &file_lib_record_record_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4830,7 +4907,7 @@ func (x *OpenFile_TimerFd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenFile_TimerFd.ProtoReflect.Descriptor instead.
 func (*OpenFile_TimerFd) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{32, 4}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{33, 4}
 }
 
 func (x *OpenFile_TimerFd) GetClock() int32 {
@@ -4877,7 +4954,7 @@ type OpenFile_SignalFd struct {
 
 func (x *OpenFile_SignalFd) Reset() {
 	*x = OpenFile_SignalFd{}
-	mi := &file_lib_record_record_proto_msgTypes[46]
+	mi := &file_lib_record_record_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4889,7 +4966,7 @@ func (x *OpenFile_SignalFd) String() string {
 func (*OpenFile_SignalFd) ProtoMessage() {}
 
 func (x *OpenFile_SignalFd) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[46]
+	mi := &file_lib_record_record_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4902,7 +4979,7 @@ func (x *OpenFile_SignalFd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenFile_SignalFd.ProtoReflect.Descriptor instead.
 func (*OpenFile_SignalFd) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{32, 5}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{33, 5}
 }
 
 func (x *OpenFile_SignalFd) GetMask() uint64 {
@@ -4924,7 +5001,7 @@ type OpenFile_External struct {
 
 func (x *OpenFile_External) Reset() {
 	*x = OpenFile_External{}
-	mi := &file_lib_record_record_proto_msgTypes[47]
+	mi := &file_lib_record_record_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4936,7 +5013,7 @@ func (x *OpenFile_External) String() string {
 func (*OpenFile_External) ProtoMessage() {}
 
 func (x *OpenFile_External) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[47]
+	mi := &file_lib_record_record_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4949,7 +5026,7 @@ func (x *OpenFile_External) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenFile_External.ProtoReflect.Descriptor instead.
 func (*OpenFile_External) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{32, 6}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{33, 6}
 }
 
 func (x *OpenFile_External) GetStdio() uint32 {
@@ -4987,7 +5064,7 @@ type OpenFile_Epoll_Target struct {
 
 func (x *OpenFile_Epoll_Target) Reset() {
 	*x = OpenFile_Epoll_Target{}
-	mi := &file_lib_record_record_proto_msgTypes[48]
+	mi := &file_lib_record_record_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4999,7 +5076,7 @@ func (x *OpenFile_Epoll_Target) String() string {
 func (*OpenFile_Epoll_Target) ProtoMessage() {}
 
 func (x *OpenFile_Epoll_Target) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[48]
+	mi := &file_lib_record_record_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5012,7 +5089,7 @@ func (x *OpenFile_Epoll_Target) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenFile_Epoll_Target.ProtoReflect.Descriptor instead.
 func (*OpenFile_Epoll_Target) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{32, 3, 0}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{33, 3, 0}
 }
 
 func (x *OpenFile_Epoll_Target) GetFd() int32 {
@@ -5067,7 +5144,7 @@ type Pages_Run struct {
 
 func (x *Pages_Run) Reset() {
 	*x = Pages_Run{}
-	mi := &file_lib_record_record_proto_msgTypes[49]
+	mi := &file_lib_record_record_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5079,7 +5156,7 @@ func (x *Pages_Run) String() string {
 func (*Pages_Run) ProtoMessage() {}
 
 func (x *Pages_Run) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[49]
+	mi := &file_lib_record_record_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5092,7 +5169,7 @@ func (x *Pages_Run) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pages_Run.ProtoReflect.Descriptor instead.
 func (*Pages_Run) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{35, 0}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{36, 0}
 }
 
 func (x *Pages_Run) GetVaddr() uint64 {
@@ -5411,11 +5488,17 @@ const file_lib_record_record_proto_rawDesc = "" +
 	"\x04auxv\x18\x0e \x01(\fR\x04auxv\x12\x19\n" +
 	"\bexe_file\x18\x0f \x01(\x04R\aexeFile\x12\x12\n" +
 	"\x04vmas\x18\x10 \x01(\x04R\x04vmas\x12#\n" +
-	"\x05attrs\x18\x14 \x01(\v2\r.floe.MmAttrsR\x05attrs\"<\n" +
+	"\x05attrs\x18\x14 \x01(\v2\r.floe.MmAttrsR\x05attrs\"i\n" +
 	"\aMmAttrs\x12\x1f\n" +
 	"\vlock_future\x18\x01 \x01(\rR\n" +
 	"lockFuture\x12\x10\n" +
-	"\x03ldt\x18\x02 \x01(\fR\x03ldt\"\x97\x03\n" +
+	"\x03ldt\x18\x02 \x01(\fR\x03ldt\x12+\n" +
+	"\bpolicies\x18\x03 \x03(\v2\x0f.floe.MemPolicyR\bpolicies\"]\n" +
+	"\tMemPolicy\x12\x14\n" +
+	"\x05start\x18\x01 \x01(\x04R\x05start\x12\x10\n" +
+	"\x03end\x18\x02 \x01(\x04R\x03end\x12\x12\n" +
+	"\x04mode\x18\x03 \x01(\rR\x04mode\x12\x14\n" +
+	"\x05nodes\x18\x04 \x01(\fR\x05nodes\"\x97\x03\n" +
 	"\x03Vma\x12\x13\n" +
 	"\x05mm_id\x18\x01 \x01(\x04R\x04mmId\x12\x14\n" +
 	"\x05start\x18\x02 \x01(\x04R\x05start\x12\x10\n" +
@@ -5591,7 +5674,7 @@ func file_lib_record_record_proto_rawDescGZIP() []byte {
 }
 
 var file_lib_record_record_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_lib_record_record_proto_msgTypes = make([]protoimpl.MessageInfo, 50)
+var file_lib_record_record_proto_msgTypes = make([]protoimpl.MessageInfo, 51)
 var file_lib_record_record_proto_goTypes = []any{
 	(Task_State)(0),               // 0: floe.Task.State
 	(Restart_Kind)(0),             // 1: floe.Restart.Kind
@@ -5624,30 +5707,31 @@ var file_lib_record_record_proto_goTypes = []any{
 	(*Sched)(nil),                 // 28: floe.Sched
 	(*Mm)(nil),                    // 29: floe.Mm
 	(*MmAttrs)(nil),               // 30: floe.MmAttrs
-	(*Vma)(nil),                   // 31: floe.Vma
-	(*File)(nil),                  // 32: floe.File
-	(*Vdso)(nil),                  // 33: floe.Vdso
-	(*VdsoMark)(nil),              // 34: floe.VdsoMark
-	(*Fs)(nil),                    // 35: floe.Fs
-	(*Fd)(nil),                    // 36: floe.Fd
-	(*OpenFile)(nil),              // 37: floe.OpenFile
-	(*Pipe)(nil),                  // 38: floe.Pipe
-	(*FileLock)(nil),              // 39: floe.FileLock
-	(*Pages)(nil),                 // 40: floe.Pages
-	(*Index_Kind)(nil),            // 41: floe.Index.Kind
-	(*Index_PageBlock)(nil),       // 42: floe.Index.PageBlock
-	(*Vdso_Span)(nil),             // 43: floe.Vdso.Span
-	(*Vdso_Area)(nil),             // 44: floe.Vdso.Area
-	(*Vdso_Symbol)(nil),           // 45: floe.Vdso.Symbol
-	(*OpenFile_Path)(nil),         // 46: floe.OpenFile.Path
-	(*OpenFile_PipeEnd)(nil),      // 47: floe.OpenFile.PipeEnd
-	(*OpenFile_EventFd)(nil),      // 48: floe.OpenFile.EventFd
-	(*OpenFile_Epoll)(nil),        // 49: floe.OpenFile.Epoll
-	(*OpenFile_TimerFd)(nil),      // 50: floe.OpenFile.TimerFd
-	(*OpenFile_SignalFd)(nil),     // 51: floe.OpenFile.SignalFd
-	(*OpenFile_External)(nil),     // 52: floe.OpenFile.External
-	(*OpenFile_Epoll_Target)(nil), // 53: floe.OpenFile.Epoll.Target
-	(*Pages_Run)(nil),             // 54: floe.Pages.Run
+	(*MemPolicy)(nil),             // 31: floe.MemPolicy
+	(*Vma)(nil),                   // 32: floe.Vma
+	(*File)(nil),                  // 33: floe.File
+	(*Vdso)(nil),                  // 34: floe.Vdso
+	(*VdsoMark)(nil),              // 35: floe.VdsoMark
+	(*Fs)(nil),                    // 36: floe.Fs
+	(*Fd)(nil),                    // 37: floe.Fd
+	(*OpenFile)(nil),              // 38: floe.OpenFile
+	(*Pipe)(nil),                  // 39: floe.Pipe
+	(*FileLock)(nil),              // 40: floe.FileLock
+	(*Pages)(nil),                 // 41: floe.Pages
+	(*Index_Kind)(nil),            // 42: floe.Index.Kind
+	(*Index_PageBlock)(nil),       // 43: floe.Index.PageBlock
+	(*Vdso_Span)(nil),             // 44: floe.Vdso.Span
+	(*Vdso_Area)(nil),             // 45: floe.Vdso.Area
+	(*Vdso_Symbol)(nil),           // 46: floe.Vdso.Symbol
+	(*OpenFile_Path)(nil),         // 47: floe.OpenFile.Path
+	(*OpenFile_PipeEnd)(nil),      // 48: floe.OpenFile.PipeEnd
+	(*OpenFile_EventFd)(nil),      // 49: floe.OpenFile.EventFd
+	(*OpenFile_Epoll)(nil),        // 50: floe.OpenFile.Epoll
+	(*OpenFile_TimerFd)(nil),      // 51: floe.OpenFile.TimerFd
+	(*OpenFile_SignalFd)(nil),     // 52: floe.OpenFile.SignalFd
+	(*OpenFile_External)(nil),     // 53: floe.OpenFile.External
+	(*OpenFile_Epoll_Target)(nil), // 54: floe.OpenFile.Epoll.Target
+	(*Pages_Run)(nil),             // 55: floe.Pages.Run
 }
 var file_lib_record_record_proto_depIdxs = []int32{
 	6,  // 0: floe.Record.header:type_name -> floe.Header
@@ -5659,21 +5743,21 @@ var file_lib_record_record_proto_depIdxs = []int32{
 	21, // 6: floe.Record.thread:type_name -> floe.Thread
 	22, // 7: floe.Record.pending:type_name -> floe.Pending
 	29, // 8: floe.Record.mm:type_name -> floe.Mm
-	31, // 9: floe.Record.vma:type_name -> floe.Vma
-	32, // 10: floe.Record.file:type_name -> floe.File
-	33, // 11: floe.Record.vdso:type_name -> floe.Vdso
-	35, // 12: floe.Record.fs:type_name -> floe.Fs
-	36, // 13: floe.Record.fd:type_name -> floe.Fd
-	37, // 14: floe.Record.open_file:type_name -> floe.OpenFile
-	38, // 15: floe.Record.pipe:type_name -> floe.Pipe
-	39, // 16: floe.Record.file_lock:type_name -> floe.FileLock
-	40, // 17: floe.Record.pages:type_name -> floe.Pages
+	32, // 9: floe.Record.vma:type_name -> floe.Vma
+	33, // 10: floe.Record.file:type_name -> floe.File
+	34, // 11: floe.Record.vdso:type_name -> floe.Vdso
+	36, // 12: floe.Record.fs:type_name -> floe.Fs
+	37, // 13: floe.Record.fd:type_name -> floe.Fd
+	38, // 14: floe.Record.open_file:type_name -> floe.OpenFile
+	39, // 15: floe.Record.pipe:type_name -> floe.Pipe
+	40, // 16: floe.Record.file_lock:type_name -> floe.FileLock
+	41, // 17: floe.Record.pages:type_name -> floe.Pages
 	7,  // 18: floe.Header.clocks:type_name -> floe.Clocks
 	8,  // 19: floe.Header.cpu:type_name -> floe.Cpu
 	10, // 20: floe.Header.lease:type_name -> floe.Lease
 	9,  // 21: floe.Cpu.xsave:type_name -> floe.XsaveComponent
-	41, // 22: floe.Index.kinds:type_name -> floe.Index.Kind
-	42, // 23: floe.Index.blocks:type_name -> floe.Index.PageBlock
+	42, // 22: floe.Index.kinds:type_name -> floe.Index.Kind
+	43, // 23: floe.Index.blocks:type_name -> floe.Index.PageBlock
 	0,  // 24: floe.Task.state:type_name -> floe.Task.State
 	16, // 25: floe.Task.limits:type_name -> floe.Limit
 	17, // 26: floe.Task.actions:type_name -> floe.SigAction
@@ -5691,29 +5775,30 @@ var file_lib_record_record_proto_depIdxs = []int32{
 	18, // 38: floe.Pending.signals:type_name -> floe.SigInfo
 	1,  // 39: floe.Restart.kind:type_name -> floe.Restart.Kind
 	30, // 40: floe.Mm.attrs:type_name -> floe.MmAttrs
-	2,  // 41: floe.Vma.kind:type_name -> floe.Vma.Kind
-	44, // 42: floe.Vdso.areas:type_name -> floe.Vdso.Area
-	45, // 43: floe.Vdso.symbols:type_name -> floe.Vdso.Symbol
-	43, // 44: floe.Vdso.floe:type_name -> floe.Vdso.Span
-	43, // 45: floe.Vdso.droppable:type_name -> floe.Vdso.Span
-	33, // 46: floe.VdsoMark.image:type_name -> floe.Vdso
-	44, // 47: floe.VdsoMark.runtime:type_name -> floe.Vdso.Area
-	46, // 48: floe.OpenFile.path:type_name -> floe.OpenFile.Path
-	47, // 49: floe.OpenFile.pipe:type_name -> floe.OpenFile.PipeEnd
-	48, // 50: floe.OpenFile.eventfd:type_name -> floe.OpenFile.EventFd
-	49, // 51: floe.OpenFile.epoll:type_name -> floe.OpenFile.Epoll
-	50, // 52: floe.OpenFile.timerfd:type_name -> floe.OpenFile.TimerFd
-	51, // 53: floe.OpenFile.signalfd:type_name -> floe.OpenFile.SignalFd
-	52, // 54: floe.OpenFile.external:type_name -> floe.OpenFile.External
-	3,  // 55: floe.FileLock.kind:type_name -> floe.FileLock.Kind
-	54, // 56: floe.Pages.runs:type_name -> floe.Pages.Run
-	4,  // 57: floe.Pages.encoding:type_name -> floe.Pages.Encoding
-	53, // 58: floe.OpenFile.Epoll.targets:type_name -> floe.OpenFile.Epoll.Target
-	59, // [59:59] is the sub-list for method output_type
-	59, // [59:59] is the sub-list for method input_type
-	59, // [59:59] is the sub-list for extension type_name
-	59, // [59:59] is the sub-list for extension extendee
-	0,  // [0:59] is the sub-list for field type_name
+	31, // 41: floe.MmAttrs.policies:type_name -> floe.MemPolicy
+	2,  // 42: floe.Vma.kind:type_name -> floe.Vma.Kind
+	45, // 43: floe.Vdso.areas:type_name -> floe.Vdso.Area
+	46, // 44: floe.Vdso.symbols:type_name -> floe.Vdso.Symbol
+	44, // 45: floe.Vdso.floe:type_name -> floe.Vdso.Span
+	44, // 46: floe.Vdso.droppable:type_name -> floe.Vdso.Span
+	34, // 47: floe.VdsoMark.image:type_name -> floe.Vdso
+	45, // 48: floe.VdsoMark.runtime:type_name -> floe.Vdso.Area
+	47, // 49: floe.OpenFile.path:type_name -> floe.OpenFile.Path
+	48, // 50: floe.OpenFile.pipe:type_name -> floe.OpenFile.PipeEnd
+	49, // 51: floe.OpenFile.eventfd:type_name -> floe.OpenFile.EventFd
+	50, // 52: floe.OpenFile.epoll:type_name -> floe.OpenFile.Epoll
+	51, // 53: floe.OpenFile.timerfd:type_name -> floe.OpenFile.TimerFd
+	52, // 54: floe.OpenFile.signalfd:type_name -> floe.OpenFile.SignalFd
+	53, // 55: floe.OpenFile.external:type_name -> floe.OpenFile.External
+	3,  // 56: floe.FileLock.kind:type_name -> floe.FileLock.Kind
+	55, // 57: floe.Pages.runs:type_name -> floe.Pages.Run
+	4,  // 58: floe.Pages.encoding:type_name -> floe.Pages.Encoding
+	54, // 59: floe.OpenFile.Epoll.targets:type_name -> floe.OpenFile.Epoll.Target
+	60, // [60:60] is the sub-list for method output_type
+	60, // [60:60] is the sub-list for method input_type
+	60, // [60:60] is the sub-list for extension type_name
+	60, // [60:60] is the sub-list for extension extendee
+	0,  // [0:60] is the sub-list for field type_name
 }
 
 func init() { file_lib_record_record_proto_init() }
@@ -5741,7 +5826,7 @@ func file_lib_record_record_proto_init() {
 		(*Record_FileLock)(nil),
 		(*Record_Pages)(nil),
 	}
-	file_lib_record_record_proto_msgTypes[32].OneofWrappers = []any{
+	file_lib_record_record_proto_msgTypes[33].OneofWrappers = []any{
 		(*OpenFile_Path_)(nil),
 		(*OpenFile_Pipe)(nil),
 		(*OpenFile_Eventfd)(nil),
@@ -5756,7 +5841,7 @@ func file_lib_record_record_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lib_record_record_proto_rawDesc), len(file_lib_record_record_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   50,
+			NumMessages:   51,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

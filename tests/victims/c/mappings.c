@@ -219,6 +219,37 @@ static void past(void)
 	areas[nareas - 1].pages = 4;
 }
 
+// Memory policies. Node 0 is on every machine.
+static void policies(void)
+{
+	int fd = file("policies", 8);
+	static const int modes[] = {1, 2, 3, 4, 5, 6}; // preferred, bind, interleave, local, preferred of many, weighted interleave
+	static const struct { const char *name; int flags; int file; } kinds[] = {
+		{"policy", ANON, 0}, {"policy, shared anonymous", SHARED_ANON, 0}, {"policy, private", MAP_PRIVATE, 1},
+	};
+	unsigned long node = 1;
+	for (int k = 0; k < 3; k++)
+		for (int m = 0; m < 6; m++) {
+			char *a = map(kinds[k].name, 8, RW, kinds[k].flags, kinds[k].file ? fd : -1, 0);
+			touch(a, 1);
+			touch(a, 6);
+			int failed = syscall(SYS_mbind, a + 2 * PAGE, 3 * PAGE, modes[m], modes[m] == 4 ? NULL : &node, modes[m] == 4 ? 0 : 64, 0);
+			check(failed && modes[m] < 5, "mbind");
+		}
+	for (int i = 1; i < 4; i++) { // static, relative, balancing
+		char *a = map("policy with a flag", 4, RW, ANON, -1, 0);
+		check(syscall(SYS_mbind, a, 4 * PAGE, 2 | 1 << (16 - i), &node, 64, 0), "mbind");
+	}
+}
+
+// And then one of the thread's, which shows for mappings that have none.
+static void policy(void)
+{
+	unsigned long node = 1;
+	policies();
+	check(syscall(SYS_set_mempolicy, 2, &node, 64), "set_mempolicy");
+}
+
 static sigjmp_buf back;
 static void fault(int sig) { siglongjmp(back, sig); }
 
@@ -227,7 +258,9 @@ static void access_all(void)
 	signal(SIGSEGV, fault);
 	signal(SIGBUS, fault);
 	for (int i = 0; i < nareas; i++) {
-		printf("%d %s:", i, areas[i].name);
+		unsigned long nodes[16] = {0};
+		int mode = 0, asked = syscall(SYS_get_mempolicy, &mode, nodes, 1024, areas[i].at + areas[i].pages / 2 * PAGE, 2);
+		printf("%d %s, policy %d %x %lx:", i, areas[i].name, asked, mode, nodes[0]);
 		for (size_t p = 0; p < areas[i].pages; p++) {
 			volatile char *at = areas[i].at + p * PAGE;
 			int sig = sigsetjmp(back, 1);
@@ -245,7 +278,7 @@ int main(int argc, char **argv)
 	static char out[1 << 20];
 	setvbuf(stdout, out, _IOFBF, sizeof out);
 	static const struct { const char *name; void (*make)(void); } kinds[] = {
-		{"advised", advised}, {"protections", protections}, {"names", names}, {"guards", guards}, {"sealed", sealed}, {"onfault", onfault}, {"past", past},
+		{"advised", advised}, {"protections", protections}, {"names", names}, {"guards", guards}, {"sealed", sealed}, {"onfault", onfault}, {"past", past}, {"policies", policies}, {"policy", policy},
 	};
 	for (int i = 1; i < argc; i++)
 		for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
