@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"floe/lib/procfs"
 	"floe/lib/record"
 )
@@ -59,6 +61,11 @@ func (s *space) backed(m *procfs.Mapping, v *record.Vma, o *object) error {
 	}
 	if err := refuseDevice(m, o); err != nil {
 		return err
+	}
+	if o.fs == unix.OVERLAYFS_SUPER_MAGIC {
+		if err := s.overlay(m, o); err != nil {
+			return err
+		}
 	}
 	v.Kind, v.Offset = record.Vma_FILE_PRIVATE, m.Offset
 	if m.Shared {

@@ -68,9 +68,9 @@ func kinds(t testing.TB, list ...string) *victim {
 	return start(t, exec.Command(path, list...))
 }
 
-func python(t testing.TB, code string) *victim {
+func python(t testing.TB, code string, args ...string) *victim {
 	t.Helper()
-	return start(t, exec.Command("/usr/bin/python3", "-c", code))
+	return start(t, exec.Command("/usr/bin/python3", append([]string{"-c", code}, args...)...))
 }
 
 func start(t testing.TB, cmd *exec.Cmd) *victim {
