@@ -12,7 +12,7 @@ import (
 // file of its own, with what asks for it and what sets it.
 
 // Ask asks in a task. The calls may fail.
-func Ask() []stub.Call { return append(askFuture(), askLDT(ldtEntry)) }
+func Ask() []stub.Call { return append(append(askFuture(), askLDT(ldtEntry)), askKeys(haveKeys())...) }
 
 // Answer reads the results of Ask, and whether there is an LDT to be read, with
 // AskLDT.
@@ -21,8 +21,11 @@ func Answer(res []int64, data func(call, arg int) ([]byte, error)) (attrs *recor
 	if attrs.LockFuture, err = answerFuture(res, data); err != nil {
 		return nil, false, err
 	}
-	ldt, err = answerLDT(res[len(askFuture())])
-	return attrs, ldt, err
+	own := len(askFuture())
+	if ldt, err = answerLDT(res[own]); err != nil {
+		return nil, false, err
+	}
+	return attrs, ldt, answerKeys(res[own+1 : own+1+len(askKeys(haveKeys()))])
 }
 
 // After plans what is set when nothing is mapped any more.

@@ -2,6 +2,7 @@ package mem
 
 import (
 	"encoding/binary"
+	"slices"
 	"strings"
 	"testing"
 
@@ -67,10 +68,30 @@ func TestAnswer(t *testing.T) {
 		{0, -int64(unix.ENOMEM), 0, 0, 0, false, true},
 		{0, 0, -int64(unix.EFAULT), 0, 0, false, true},
 	} {
-		a, ldt, err := Answer([]int64{c.core, c.advise, c.ldt}, func(int, int) ([]byte, error) { return []byte{c.there}, nil })
+		a, ldt, err := Answer(append([]int64{c.core, c.advise, c.ldt}, noKeys()...), func(int, int) ([]byte, error) { return []byte{c.there}, nil })
 		if (err != nil) != c.fails || err == nil && (a.LockFuture != c.want || ldt != c.hasLDT) {
 			t.Errorf("%+v: %v, %v, %v", c, a, ldt, err)
 		}
+	}
+}
+
+// noKeys is what a process without keys answers, on a machine that has them.
+func noKeys() []int64 { return slices.Repeat([]int64{-int64(unix.EINVAL)}, len(askKeys(haveKeys()))) }
+
+// TestKeys: a key that a page takes is one that the process has.
+func TestKeys(t *testing.T) {
+	if n := len(askKeys(true)); n != keys-1 || len(askKeys(false)) != 0 {
+		t.Errorf("%d calls", n)
+	}
+	none := -int64(unix.EINVAL)
+	if err := answerKeys([]int64{none, none}); err != nil {
+		t.Error(err)
+	}
+	if err := answerKeys([]int64{none, 0}); err == nil || !strings.Contains(err.Error(), "protection key 2") {
+		t.Errorf("key 2: %v", err)
+	}
+	if err := answerKeys([]int64{-int64(unix.ENOMEM)}); err == nil {
+		t.Error("no answer is taken")
 	}
 }
 
