@@ -48,10 +48,10 @@ func memory(rec *record.Record) int {
 	n := rec.Size()
 	switch b := rec.Body.(type) {
 	case *record.Record_Vma:
-		return n + smallRecord + text*len(b.Vma.Flags)
+		return n + smallRecord + text*len(b.Vma.Flags) + 4*len(b.Vma.Resident)
 	case *record.Record_Task:
 		t := b.Task
-		return n + largeRecord + element*(len(t.Actions)+len(t.Limits)+len(t.Pending)+len(t.Itimers)+2*len(t.PosixTimers)) + 4*len(t.Tids)
+		return n + largeRecord + element*(len(t.Actions)+len(t.Limits)+len(t.Pending)+len(t.Itimers)+2*len(t.PosixTimers)) + 4*len(t.Tids) + attrs(t.Mm)
 	case *record.Record_Pending:
 		return n + smallRecord + 2*element*len(b.Pending.Signals)
 	case *record.Record_Header:
@@ -59,7 +59,7 @@ func memory(rec *record.Record) int {
 	case *record.Record_Vdso:
 		return n + smallRecord + element*len(b.Vdso.Areas) + 2*element*len(b.Vdso.Symbols) + element*(len(b.Vdso.Floe)+len(b.Vdso.Droppable))
 	case *record.Record_Mm:
-		return n + 2*smallRecord
+		return n + 2*smallRecord + attrs(b.Mm.Attrs)
 	case *record.Record_Fd:
 		return 72
 	case *record.Record_Pipe:
@@ -67,3 +67,5 @@ func memory(rec *record.Record) int {
 	}
 	return n + smallRecord
 }
+
+func attrs(a *record.MmAttrs) int { return 2 * element * len(a.GetPolicies()) }

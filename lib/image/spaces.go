@@ -163,6 +163,8 @@ func (im *Image) checkVma(mm *record.Mm, v *record.Vma) error {
 		return vmaError(mm, v, "offset %#x", v.Offset)
 	case ofProgram(v) && slices.ContainsFunc(v.Flags, neverRestored):
 		return vmaError(mm, v, "flags %v: %w", v.Flags, ErrUnknown)
+	case len(v.Resident) > 0 && !residentFits(v):
+		return vmaError(mm, v, "its pages that are locked are not all in it, or not locked on fault")
 	case droppable(v) && (v.Kind != record.Vma_ANON_PRIVATE || slices.ContainsFunc(v.Flags, neverDroppable)):
 		return vmaError(mm, v, "the kernel has no droppable memory of this kind")
 	}
@@ -172,6 +174,18 @@ func (im *Image) checkVma(mm *record.Mm, v *record.Vma) error {
 // ofProgram tells a mapping that is the program's and not the kernel's.
 func ofProgram(v *record.Vma) bool {
 	return v.Kind != record.Vma_SPECIAL && v.Kind != record.Vma_VSYSCALL
+}
+
+// residentFits tells whether the pages that a mapping says are there can be.
+func residentFits(v *record.Vma) bool {
+	left := (v.End - v.Start) / pageSize
+	for _, n := range v.Resident {
+		if uint64(n) > left {
+			return false
+		}
+		left -= uint64(n)
+	}
+	return slices.Contains(v.Flags, "lf")
 }
 
 // neverRestored tells a flag that no dump of this version takes.

@@ -73,6 +73,21 @@ func (as *AddressSpace) lock(v *record.Vma) stub.Call {
 	return c
 }
 
+// Resident gives the pages of files and shared objects that have to be there in
+// a mapping that is locked on fault, from start to end, by address.
+func Resident(v *record.Vma) iter.Seq2[uint64, uint64] {
+	return func(yield func(start, end uint64) bool) {
+		at := v.Start
+		for i, n := range v.Resident {
+			end := at + uint64(n)*pageSize
+			if i%2 == 1 && !yield(at, end) {
+				return
+			}
+			at = end
+		}
+	}
+}
+
 // Mappings is how many mappings count for vm.max_map_count.
 func Mappings(vmas []*record.Vma) int {
 	n := len(vmas)
@@ -106,7 +121,11 @@ func Populated(vmas []*record.Vma, objects map[uint64]bool) uint64 {
 	for _, v := range vmas {
 		size := v.End - v.Start
 		switch {
-		case !locked(v) || has(v, "lf") || v.Prot == 0:
+		case has(v, "lf"):
+			for start, end := range Resident(v) {
+				n += end - start
+			}
+		case !locked(v) || v.Prot == 0:
 		case v.Kind == record.Vma_ANON_SHARED && !objects[v.ShmemId]:
 			objects[v.ShmemId] = true
 			n += v.ObjectSize()

@@ -3715,10 +3715,13 @@ type Vma struct {
 	Name      string   // as maps shows it: "[heap]", "[anon:x]", "[vvar]", …
 	MayProt   uint32   // PROT_* that mprotect could still give (mr, mw, me)
 	ShmemSize uint64   // bytes of the whole shared object, where it is known
-	unknown   []byte   // fields that this version does not know, as they came
+	// Of memory that is locked on fault (flag lf): its pages that are a file's or a
+	// shared object's. So many are not there, so many are, and so on to the last.
+	Resident []uint32
+	unknown  []byte // fields that this version does not know, as they came
 }
 
-const sizeVma = 136 // bytes
+const sizeVma = 160 // bytes
 
 func (x *Vma) GetMmId() uint64 {
 	if x == nil {
@@ -3804,6 +3807,13 @@ func (x *Vma) GetShmemSize() uint64 {
 	return x.ShmemSize
 }
 
+func (x *Vma) GetResident() []uint32 {
+	if x == nil {
+		return nil
+	}
+	return x.Resident
+}
+
 func (x *Vma) encode(e *encoder) {
 	if x == nil {
 		return
@@ -3822,6 +3832,13 @@ func (x *Vma) encode(e *encoder) {
 	e.name(82, x.Name)
 	e.uint32(88, x.MayProt)
 	e.uint64(96, x.ShmemSize)
+	if len(x.Resident) > 0 {
+		start := e.begin(106)
+		for _, v := range x.Resident {
+			e.putUint32(v)
+		}
+		e.end(start)
+	}
 	e.b = append(e.b, x.unknown...)
 }
 
@@ -3852,6 +3869,11 @@ func (x *Vma) decode(d *decoder, tag uint64) bool {
 		x.MayProt = d.uint32()
 	case 96:
 		x.ShmemSize = d.uint64()
+	case 104:
+		d.take(2 * 4)
+		x.Resident = append(x.Resident, d.uint32())
+	case 106:
+		d.packed(8, func() { x.Resident = append(x.Resident, d.uint32()) })
 	default:
 		return false
 	}

@@ -132,8 +132,34 @@ func (r *Restorer) finishMemory(p *tracer.Ptrace) error {
 		if err := r.arena.RunSeq(p, tracer.TID(t.Pid), r.mms[t.MmId].After(r.guards.Of(t.MmId))); err != nil {
 			return err
 		}
+		if err := r.touchResident(t); err != nil {
+			return err
+		}
 		return r.checkLocked(t)
 	})
+}
+
+// touchResident has the pages of files and shared objects there that memory which
+// is locked on fault had: whatever its protection, as a debugger does.
+func (r *Restorer) touchResident(t *record.Task) error {
+	var mem *tracer.Mem
+	for _, v := range r.im.Vmas[t.MmId] {
+		for start, end := range plan.Resident(v) {
+			if mem == nil {
+				var err error
+				if mem, err = tracer.OpenMem(tracer.TID(t.Pid)); err != nil {
+					return err
+				}
+				defer mem.Close()
+			}
+			for at := start; at < end; at += stub.PageSize {
+				if err := mem.Read(tracer.Addr(at), make([]byte, 1)); err != nil {
+					return fmt.Errorf("a page that was locked: %w", err)
+				}
+			}
+		}
+	}
+	return nil
 }
 
 // checkGuards checks that all guard regions have a place, and that this kernel

@@ -177,7 +177,10 @@ func (s *space) vma(m *procfs.Mapping) (*record.Vma, error) {
 			v.MayProt |= p.bit
 		}
 	}
-	return v, s.kind(m, v)
+	if err := s.kind(m, v); err != nil {
+		return nil, err
+	}
+	return v, s.resident(m, v)
 }
 
 // news tells once of a line of smaps that this version has never heard of.

@@ -81,11 +81,11 @@ func smaps(t *testing.T, pid int) (list []string) {
 	return list
 }
 
-// residents says of each page of memory that has no file whether it is there,
-// and of each page whether it is a guard.
+// residents says of each page whether it is there and the process's own, or a
+// guard, or of a file and locked.
 func residents(t *testing.T, pid int) (list []string) {
 	t.Helper()
-	maps, err := os.Open(fmt.Sprintf("/proc/%d/maps", pid))
+	maps, err := os.Open(fmt.Sprintf("/proc/%d/smaps", pid))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,6 +114,8 @@ func residents(t *testing.T, pid int) (list []string) {
 				line[i] = 'g'
 			case e&kabi.PM_PRESENT != 0 && e&kabi.PM_FILE == 0:
 				line[i] = 'a'
+			case e&kabi.PM_PRESENT != 0 && m.Has("lo"):
+				line[i] = 'f'
 			default:
 				line[i] = '.'
 			}
@@ -121,6 +123,24 @@ func residents(t *testing.T, pid int) (list []string) {
 		list = append(list, fmt.Sprintf("%x-%x %s: %s", m.Start, m.End, strings.TrimSuffix(m.Name, zero), line))
 	}
 	return list
+}
+
+// besides is what residents says after a restore, without the pages of files that
+// the kernel has mapped besides those that were used (fault-around).
+func besides(before, after []string) []string {
+	for i := range after {
+		if i >= len(before) || len(before[i]) != len(after[i]) {
+			return after
+		}
+		b := []byte(after[i])
+		for k := range b {
+			if before[i][k] == '.' && b[k] == 'f' {
+				b[k] = '.'
+			}
+		}
+		after[i] = string(b)
+	}
+	return after
 }
 
 // policies is what numa_maps says of each mapping but for its pages.
@@ -155,7 +175,7 @@ func TestSmaps(t *testing.T) {
 				if d := harness.Difference(maps, smaps(t, r.PID)); len(d) > 0 {
 					t.Errorf("smaps before and after:\n%s", strings.Join(d, "\n"))
 				}
-				if d := harness.Difference(pages, residents(t, r.PID)); len(d) > 0 {
+				if d := harness.Difference(pages, besides(pages, residents(t, r.PID))); len(d) > 0 {
 					t.Errorf("pagemap before and after:\n%s", strings.Join(d, "\n"))
 				}
 				// With a thread's policy it shows that where a mapping has none: the victim tells.

@@ -3245,19 +3245,22 @@ func (x *MemPolicy) GetNodes() []byte {
 }
 
 type Vma struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	MmId          uint64                 `protobuf:"varint,1,opt,name=mm_id,json=mmId,proto3" json:"mm_id,omitempty"`
-	Start         uint64                 `protobuf:"varint,2,opt,name=start,proto3" json:"start,omitempty"`
-	End           uint64                 `protobuf:"varint,3,opt,name=end,proto3" json:"end,omitempty"`   // exclusive
-	Prot          uint32                 `protobuf:"varint,4,opt,name=prot,proto3" json:"prot,omitempty"` // PROT_*
-	Kind          Vma_Kind               `protobuf:"varint,5,opt,name=kind,proto3,enum=floe.Vma_Kind" json:"kind,omitempty"`
-	FileId        uint64                 `protobuf:"varint,6,opt,name=file_id,json=fileId,proto3" json:"file_id,omitempty"`           // FILE_*
-	Offset        uint64                 `protobuf:"varint,7,opt,name=offset,proto3" json:"offset,omitempty"`                         // bytes into the file or the shared object
-	ShmemId       uint64                 `protobuf:"varint,8,opt,name=shmem_id,json=shmemId,proto3" json:"shmem_id,omitempty"`        // ANON_SHARED: the same number, the same object
-	Flags         []string               `protobuf:"bytes,9,rep,name=flags,proto3" json:"flags,omitempty"`                            // the two-letter VmFlags of smaps, all of them
-	Name          []byte                 `protobuf:"bytes,10,opt,name=name,proto3" json:"name,omitempty"`                             // as maps shows it: "[heap]", "[anon:x]", "[vvar]", …
-	MayProt       uint32                 `protobuf:"varint,11,opt,name=may_prot,json=mayProt,proto3" json:"may_prot,omitempty"`       // PROT_* that mprotect could still give (mr, mw, me)
-	ShmemSize     uint64                 `protobuf:"varint,12,opt,name=shmem_size,json=shmemSize,proto3" json:"shmem_size,omitempty"` // bytes of the whole shared object, where it is known
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	MmId      uint64                 `protobuf:"varint,1,opt,name=mm_id,json=mmId,proto3" json:"mm_id,omitempty"`
+	Start     uint64                 `protobuf:"varint,2,opt,name=start,proto3" json:"start,omitempty"`
+	End       uint64                 `protobuf:"varint,3,opt,name=end,proto3" json:"end,omitempty"`   // exclusive
+	Prot      uint32                 `protobuf:"varint,4,opt,name=prot,proto3" json:"prot,omitempty"` // PROT_*
+	Kind      Vma_Kind               `protobuf:"varint,5,opt,name=kind,proto3,enum=floe.Vma_Kind" json:"kind,omitempty"`
+	FileId    uint64                 `protobuf:"varint,6,opt,name=file_id,json=fileId,proto3" json:"file_id,omitempty"`           // FILE_*
+	Offset    uint64                 `protobuf:"varint,7,opt,name=offset,proto3" json:"offset,omitempty"`                         // bytes into the file or the shared object
+	ShmemId   uint64                 `protobuf:"varint,8,opt,name=shmem_id,json=shmemId,proto3" json:"shmem_id,omitempty"`        // ANON_SHARED: the same number, the same object
+	Flags     []string               `protobuf:"bytes,9,rep,name=flags,proto3" json:"flags,omitempty"`                            // the two-letter VmFlags of smaps, all of them
+	Name      []byte                 `protobuf:"bytes,10,opt,name=name,proto3" json:"name,omitempty"`                             // as maps shows it: "[heap]", "[anon:x]", "[vvar]", …
+	MayProt   uint32                 `protobuf:"varint,11,opt,name=may_prot,json=mayProt,proto3" json:"may_prot,omitempty"`       // PROT_* that mprotect could still give (mr, mw, me)
+	ShmemSize uint64                 `protobuf:"varint,12,opt,name=shmem_size,json=shmemSize,proto3" json:"shmem_size,omitempty"` // bytes of the whole shared object, where it is known
+	// Of memory that is locked on fault (flag lf): its pages that are a file's or a
+	// shared object's. So many are not there, so many are, and so on to the last.
+	Resident      []uint32 `protobuf:"varint,13,rep,packed,name=resident,proto3" json:"resident,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3374,6 +3377,13 @@ func (x *Vma) GetShmemSize() uint64 {
 		return x.ShmemSize
 	}
 	return 0
+}
+
+func (x *Vma) GetResident() []uint32 {
+	if x != nil {
+		return x.Resident
+	}
+	return nil
 }
 
 // A file in a filesystem, as something refers to it. vmadump numbers its own
@@ -5498,7 +5508,7 @@ const file_lib_record_record_proto_rawDesc = "" +
 	"\x05start\x18\x01 \x01(\x04R\x05start\x12\x10\n" +
 	"\x03end\x18\x02 \x01(\x04R\x03end\x12\x12\n" +
 	"\x04mode\x18\x03 \x01(\rR\x04mode\x12\x14\n" +
-	"\x05nodes\x18\x04 \x01(\fR\x05nodes\"\x97\x03\n" +
+	"\x05nodes\x18\x04 \x01(\fR\x05nodes\"\xb3\x03\n" +
 	"\x03Vma\x12\x13\n" +
 	"\x05mm_id\x18\x01 \x01(\x04R\x04mmId\x12\x14\n" +
 	"\x05start\x18\x02 \x01(\x04R\x05start\x12\x10\n" +
@@ -5513,7 +5523,8 @@ const file_lib_record_record_proto_rawDesc = "" +
 	" \x01(\fB\x02\b\x00R\x04name\x12\x19\n" +
 	"\bmay_prot\x18\v \x01(\rR\amayProt\x12\x1d\n" +
 	"\n" +
-	"shmem_size\x18\f \x01(\x04R\tshmemSize\"g\n" +
+	"shmem_size\x18\f \x01(\x04R\tshmemSize\x12\x1a\n" +
+	"\bresident\x18\r \x03(\rR\bresident\"g\n" +
 	"\x04Kind\x12\x10\n" +
 	"\fANON_PRIVATE\x10\x00\x12\x0f\n" +
 	"\vANON_SHARED\x10\x01\x12\x10\n" +

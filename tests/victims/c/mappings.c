@@ -181,14 +181,18 @@ static void onfault(void)
 {
 	int fd = file("onfault", 8);
 	static const struct { const char *name; int flags; int file; } kinds[] = {
-		{"on fault", ANON, 0}, {"on fault, no reserve", ANON | MAP_NORESERVE, 0}, {"on fault, private", MAP_PRIVATE, 1}, {"on fault, shared anonymous", SHARED_ANON, 0},
+		{"on fault", ANON, 0}, {"on fault, no reserve", ANON | MAP_NORESERVE, 0}, {"on fault, private", MAP_PRIVATE, 1}, {"on fault, shared anonymous", SHARED_ANON, 0}, {"on fault, shared", MAP_SHARED, 1},
 	};
-	for (int i = 0; i < 4; i++) {
-		char *a = map(kinds[i].name, 8, RW, kinds[i].flags, kinds[i].file ? fd : -1, 0);
-		check(mlock2(a, 8 * PAGE, ONFAULT), "mlock2");
-		touch(a, 1);
-		touch(a, 6);
-	}
+	static const int prots[] = {RW, PROT_READ, PROT_NONE, PROT_READ | PROT_EXEC};
+	for (int i = 0; i < 5; i++)
+		for (int p = 0; p < 4; p++) {
+			char *a = map(kinds[i].name, 8, RW, kinds[i].flags, kinds[i].file ? fd : -1, 0);
+			check(mlock2(a, 8 * PAGE, ONFAULT), "mlock2");
+			touch(a, 1);
+			touch(a, 6);
+			*(volatile char *)(a + 3 * PAGE);
+			check(mprotect(a, 8 * PAGE, prots[p]), "mprotect");
+		}
 	char *a = map("filled, then on fault", 8, RW, ANON, -1, 0);
 	touch(a, 3);
 	check(mlock2(a, 8 * PAGE, 0), "mlock2");
