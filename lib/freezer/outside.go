@@ -22,21 +22,28 @@ func (c *collector) sharedOutside(t *Tree) error {
 	if err != nil {
 		return err
 	}
+	kernel := kernelThreads()
 	for _, pid := range pids {
-		if t.byPID[pid] != nil {
+		if t.byPID[pid] != nil || kernel.has(pid) {
 			continue
 		}
 		// Who shares signal handlers shares memory.
 		if err := c.sharedWith(pid, pid, []*numbering{&c.mm, &c.files, &c.fs}); err != nil {
 			return err
 		}
-		// Threads of one process share all but these.
-		if !singleThreaded(pid) {
-			tids, _ := procfs.Threads(pid) // none: it has ended
-			for _, tid := range tids {
-				if err := c.sharedWith(pid, tid, []*numbering{&c.files, &c.fs}); err != nil {
-					return err
-				}
+		if singleThreaded(pid) {
+			continue
+		}
+		// Threads of one process share all but these; but the first one may have
+		// ended, and has no memory then.
+		tids, _ := procfs.Threads(pid) // none: it has ended
+		for i, tid := range tids {
+			kinds := []*numbering{&c.files, &c.fs, &c.mm}
+			if i > 1 {
+				kinds = kinds[:2]
+			}
+			if err := c.sharedWith(pid, tid, kinds); err != nil {
+				return err
 			}
 		}
 	}

@@ -18,6 +18,7 @@ func TestSharedOutside(t *testing.T) {
 	bin := compile(t, "outsider")
 	for _, c := range []struct{ how, kind, want string }{
 		{"sibling", "vm", "memory"}, {"sibling", "files", "descriptors"}, {"sibling", "fs", "working directory"},
+		{"headless", "vm", "memory"}, {"headless", "files", "descriptors"},
 		{"nephew", "vm", "memory"}, {"nephew", "files", "descriptors"}, {"nephew", "fs", "working directory"},
 		{"thread", "files", "descriptors"}, {"thread", "fs", "working directory"},
 		{"descendant", "vm", ""}, {"descendant", "files", ""},

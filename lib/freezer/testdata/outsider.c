@@ -1,7 +1,7 @@
 /* outsider RELATION KIND: a tree, whose root is a child of this process, and an
  * outsider that shares something with it. RELATION: sibling, nephew (a child of
- * a child of this process), thread (one thread of another process) or descendant
- * (with a grandchild of this process, in the tree). KIND: vm, files, fs. Says
+ * a child of this process), thread (one thread of another process), headless (a
+ * sibling whose first thread has ended, while another runs) or descendant (with a grandchild of this process, in the tree). KIND: vm, files, fs. Says
  * "ok ROOT TASK" all the time. */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -36,6 +36,22 @@ static int with_sibling(void *arg)
 {
 	at[1] = getpid();
 	spawn(rest, CLONE_PARENT | kind);
+	return rest(arg);
+}
+
+static int behead(void *arg)
+{
+	(void)arg;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	spawn(rest, CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD);
+	syscall(SYS_exit, 0);
+	return 0;
+}
+
+static int with_headless(void *arg)
+{
+	at[1] = getpid();
+	spawn(behead, CLONE_PARENT | kind);
 	return rest(arg);
 }
 
@@ -78,6 +94,8 @@ int main(int argc, char **argv)
 	kind = !strcmp(argv[2], "vm") ? CLONE_VM : !strcmp(argv[2], "files") ? CLONE_FILES : CLONE_FS;
 	if (!strcmp(how, "sibling"))
 		at[0] = spawn(with_sibling, 0);
+	else if (!strcmp(how, "headless"))
+		at[0] = spawn(with_headless, 0);
 	else if (!strcmp(how, "nephew"))
 		spawn(make_nephew, 0);
 	else if (!strcmp(how, "thread"))
