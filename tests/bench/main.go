@@ -60,7 +60,7 @@ func (b *bench) run() (err error) {
 		return err
 	}
 	unix.Umask(0o077)
-	for _, name := range []string{"memory", "clock"} {
+	for _, name := range []string{"memory", "clock", "many"} {
 		out, err := exec.Command("gcc", "-static", "-O2", "-o", filepath.Join(b.tmp, name), "tests/bench/testdata/"+name+".c").CombinedOutput()
 		if err != nil {
 			return fmt.Errorf("gcc: %w\n%s", err, out)
@@ -73,7 +73,7 @@ func (b *bench) run() (err error) {
 	}
 	load, _ := os.ReadFile("/proc/loadavg")
 	fmt.Printf("load %s\n", strings.Join(strings.Fields(string(load))[:3], " "))
-	for _, f := range []func() error{b.small, b.large, b.clock} {
+	for _, f := range []func() error{b.small, b.large, b.many, b.clock} {
 		if err := f(); err != nil {
 			return err
 		}

@@ -24,6 +24,9 @@ func (s series) String() string {
 	return fmt.Sprintf("min %.2f  median %.2f  max %.2f", s[0], s[len(s)/2], s[len(s)-1])
 }
 
+// median is the one in the middle.
+func (s series) median() float64 { return slices.Sorted(slices.Values(s))[len(s)/2] }
+
 // victim is a process that is measured. What it writes goes to a file.
 type victim struct {
 	pid    int
