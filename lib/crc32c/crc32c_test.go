@@ -29,8 +29,15 @@ func TestKnown(t *testing.T) {
 }
 
 // TestUpdate compares with the standard library: every short length at every
-// alignment, and lengths around the one where it takes over.
+// alignment, and lengths around the one where it takes over, before and after.
 func TestUpdate(t *testing.T) {
+	for _, before := range []int64{0, much} {
+		sum.Store(before)
+		testUpdate(t)
+	}
+}
+
+func testUpdate(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	b := make([]byte, 2*long)
 	for i := range b {
