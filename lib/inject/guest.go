@@ -116,7 +116,7 @@ type scratchError struct {
 }
 
 func (e *scratchError) Error() string {
-	return fmt.Sprintf("it could not map %d bytes of scratch memory: %v; raise its limits of address space and data, or vm.max_map_count", e.room, e.errno)
+	return fmt.Sprintf("it could not map %d bytes of scratch memory: %v; raise its limits of address space, data and locked memory, or vm.max_map_count", e.room, e.errno)
 }
 
 func (e *scratchError) Unwrap() error { return e.errno }

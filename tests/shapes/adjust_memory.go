@@ -81,16 +81,8 @@ func adjustRange(g *generator, t *task, v []int64) bool {
 	return true
 }
 
-func adjustGuard(g *generator, t *task, v []int64) bool {
-	if !adjustRange(g, t, v) {
-		return false
-	}
-	low, _ := lower(v[0], v[1])
-	return low
-}
-
-// adjustRemap stays in one half. Above, nothing grows: it might be shared
-// anonymous memory, which ends where it was made to end.
+// adjustRemap stays in one half. What grows may end where it was made to end, if it
+// is shared anonymous memory.
 func adjustRemap(g *generator, t *task, v []int64) bool {
 	if !adjustRange(g, t, v) {
 		return false
@@ -99,7 +91,7 @@ func adjustRemap(g *generator, t *task, v []int64) bool {
 	if !low && !high {
 		return false
 	}
-	if g.IntN(2) == 0 || high {
+	if g.IntN(2) == 0 {
 		v[3] = min(v[3], v[1])
 	}
 	if v[4] != 0 {
@@ -121,7 +113,7 @@ func adjustResize(g *generator, t *task, v []int64) bool {
 	if !adjustRange(g, t, v) {
 		return false
 	}
-	if low, _ := lower(v[0], max(v[1], v[2])); !low {
+	if low, high := lower(v[0], max(v[1], v[2])); !low && !high {
 		v[2] = min(v[1], v[2])
 	}
 	return true

@@ -62,8 +62,6 @@ const slack = 60 // seconds
 
 // notGenerated is what no operation does, since a restore does not keep it.
 var notGenerated = []string{
-	"mlockall(MCL_FUTURE) and MLOCK_ONFAULT",
-	"guards in shared and file mappings, shared anonymous memory mapped past its end",
 	"READ_IMPLIES_EXEC; a personality of a thread that isn't the first",
 	"memory policies, KSM for all, THP's \"except advised\", core dump filters, memory-deny-write-execute",
 	"nice values under SCHED_FIFO and SCHED_RR, SCHED_DEADLINE, autogroups",
@@ -74,5 +72,5 @@ var notGenerated = []string{
 	"children of a thread that isn't the first",
 	"F_SETSIG, F_SETOWN, O_ASYNC, O_NOFOLLOW, dnotify, busy polling of epolls, consumed edges",
 	"pipes that are full of buffers that aren't",
-	"LDT, selectors",
+	"LDT, selectors, policies of mappings, seals",
 }

@@ -20,8 +20,12 @@ var guards = words("install", 102, "remove", 103)
 var remapFlags = words("keep", unix.MREMAP_DONTUNMAP)
 var hugeAdvice = words("hugepage", unix.MADV_HUGEPAGE, "nohugepage", unix.MADV_NOHUGEPAGE, "normal", unix.MADV_NORMAL)
 
-// The lower half of the arena holds private anonymous memory only: guards are
-// there. The upper half holds all kinds.
+var lockHow = words("now", 0, "on-fault", unix.MLOCK_ONFAULT)
+var lockAll = words("current", unix.MCL_CURRENT, "future", unix.MCL_FUTURE, "both", unix.MCL_CURRENT|unix.MCL_FUTURE,
+	"current-on-fault", unix.MCL_CURRENT|unix.MCL_ONFAULT, "future-on-fault", unix.MCL_FUTURE|unix.MCL_ONFAULT)
+
+// The lower half of the arena holds private anonymous memory only. The upper half
+// holds all kinds.
 var memoryOps = []op{
 	{name: "map", group: "memory", weight: 20, adjust: adjustMap,
 		args: []arg{page(), pages("pages"), flags("access", protections), flags("flags", mapFlags)}},
@@ -39,11 +43,11 @@ var memoryOps = []op{
 	{name: "resize", group: "memory", weight: 3, args: []arg{page(), pages("pages"), pages("new")}, adjust: adjustResize},
 	{name: "advise", group: "memory", weight: 14, adjust: adjustRange,
 		args: []arg{page(), pages("pages"), choice("advice", advice)}},
-	{name: "guard", group: "guards", weight: 8, adjust: adjustGuard,
+	{name: "guard", group: "guards", weight: 8, adjust: adjustRange,
 		args: []arg{page(), pages("pages"), choice("how", guards)}},
-	{name: "lock", group: "locked", weight: 8, args: []arg{page(), pages("pages")}, adjust: adjustRange},
+	{name: "lock", group: "locked", weight: 8, args: []arg{page(), pages("pages"), choice("how", lockHow)}, adjust: adjustRange},
 	{name: "unlock", group: "locked", weight: 3, args: []arg{page(), pages("pages")}, adjust: adjustRange},
-	{name: "lock_all", group: "locked", weight: 2},
+	{name: "lock_all", group: "locked", weight: 2, args: []arg{choice("what", lockAll)}},
 	{name: "unlock_all", group: "locked", weight: 1},
 	{name: "write", group: "memory", weight: 20, args: []arg{page(), pages("pages"), number("seed", 0, 999)}, adjust: adjustRange},
 	{name: "read", group: "memory", weight: 4, args: []arg{page(), pages("pages")}, adjust: adjustRange},

@@ -52,9 +52,9 @@ static long op_resize(struct slot *s, const i64 *a)
 
 static long op_advise(struct slot *s, const i64 *a) { return SYS_3(__NR_madvise, at(a[0]), a[1] * PAGE, a[2]); }
 static long op_guard(struct slot *s, const i64 *a) { return SYS_3(__NR_madvise, at(a[0]), a[1] * PAGE, a[2]); }
-static long op_lock(struct slot *s, const i64 *a) { return SYS_2(__NR_mlock, at(a[0]), a[1] * PAGE); }
+static long op_lock(struct slot *s, const i64 *a) { return SYS_3(__NR_mlock2, at(a[0]), a[1] * PAGE, a[2]); }
 static long op_unlock(struct slot *s, const i64 *a) { return SYS_2(__NR_munlock, at(a[0]), a[1] * PAGE); }
-static long op_lock_all(struct slot *s, const i64 *a) { return SYS_1(__NR_mlockall, 1 /* MCL_CURRENT */); }
+static long op_lock_all(struct slot *s, const i64 *a) { return SYS_1(__NR_mlockall, a[0]); }
 static long op_unlock_all(struct slot *s, const i64 *a) { return SYS_0(__NR_munlockall); }
 
 /* Writing and reading go through a system call: EFAULT and no signal where
