@@ -87,11 +87,12 @@ func build() error {
 	dir := scratch
 	guest, initrd = filepath.Join(dir, "init"), filepath.Join(dir, "initrd")
 	victim := filepath.Join(dir, "vdso")
-	clock := filepath.Join(dir, "goclock")
+	clock, memory := filepath.Join(dir, "goclock"), filepath.Join(dir, "memory")
 	for _, args := range [][]string{
 		{"go", "build", "-trimpath", "-ldflags", "-s -w", "-o", guest, "./guest"},
 		{"go", "build", "-trimpath", "-o", clock, "./victim/goclock"},
 		{"gcc", "-static", "-O2", "-march=x86-64", "-Wall", "-pthread", "-o", victim, "victim/vdso.c"},
+		{"gcc", "-static", "-O2", "-march=x86-64", "-Wall", "-o", memory, "victim/memory.c"},
 		{"sh", "-c", "cd " + dir + " && echo init | cpio -o -H newc --quiet >initrd"},
 	} {
 		cmd := exec.Command(args[0], args[1:]...)
@@ -104,7 +105,7 @@ func build() error {
 	for _, p := range []string{"freeze", "vmadump", "vdsoprobe", "fddump", "pagedump", "restore"} {
 		err = errors.Join(err, add("bin/"+p, filepath.Join(bin, p)))
 	}
-	err = errors.Join(err, add("victim/vdso", victim), add("victim/goclock", clock))
+	err = errors.Join(err, add("victim/vdso", victim), add("victim/goclock", clock), add("victim/memory", memory))
 	fmt.Printf("kernels: compiled in %.1f s\n", time.Since(begun).Seconds())
 	return err
 }
