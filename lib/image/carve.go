@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"floe/lib/mem"
 	"floe/lib/record"
 )
 
@@ -24,8 +25,8 @@ func (im *Image) addVdso(v *record.Vdso) error {
 	vmas := im.Vmas[v.MmId]
 	vmas = carve(vmas, v.Floe, func(*record.Vma) bool { return false })
 	vmas = carve(vmas, v.Droppable, func(part *record.Vma) bool {
-		if part.Kind == record.Vma_ANON_PRIVATE && !slices.Contains(part.Flags, "dp") {
-			part.Flags = append(slices.Clone(part.Flags), "dp")
+		if part.Kind == record.Vma_ANON_PRIVATE && !slices.Contains(part.Flags, mem.Droppable) {
+			part.Flags = append(slices.Clone(part.Flags), mem.Droppable)
 		}
 		return true
 	})

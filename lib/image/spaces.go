@@ -185,17 +185,19 @@ func residentFits(v *record.Vma) bool {
 		}
 		left -= uint64(n)
 	}
-	return slices.Contains(v.Flags, "lf")
+	return slices.Contains(v.Flags, mem.OnFault)
 }
 
 // neverRestored tells a flag that no dump of this version takes.
 func neverRestored(flag string) bool { return !mem.Lookup(flag).Restores() }
 
-func droppable(v *record.Vma) bool { return slices.Contains(v.Flags, "dp") }
+func droppable(v *record.Vma) bool { return slices.Contains(v.Flags, mem.Droppable) }
 
 // neverDroppable tells flags of mappings that mmap(2) does not make with
 // MAP_DROPPABLE, and mlock(2) passes over: of stacks, and of locked memory.
-func neverDroppable(flag string) bool { return flag == "gd" || flag == "lo" || flag == "lf" }
+func neverDroppable(flag string) bool {
+	return flag == mem.GrowsDown || flag == mem.Locked || flag == mem.OnFault
+}
 
 // checkVdsos checks that every address space has a record of its vDSO, and that
 // its areas are the kernel's to give back.

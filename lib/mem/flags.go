@@ -19,6 +19,22 @@ const (
 	Refused              // not yet
 )
 
+// Names of flags that more is done with than what the table says.
+const (
+	MayRead   = "mr"
+	MayWrite  = "mw"
+	MayExec   = "me"
+	GrowsDown = "gd"
+	NoReserve = "nr"
+	Droppable = "dp"
+	Locked    = "lo"
+	OnFault   = "lf"
+	NotDumped = "dd"
+	Wiped     = "wf"
+	Sealed    = "sl"
+	Accounted = "ac"
+)
+
 // Flag is one VmFlag of /proc/PID/smaps.
 type Flag struct {
 	Name   string // two letters
@@ -35,26 +51,26 @@ var flags = [...]Flag{
 	{Name: "wr", Means: "writable", How: ByMmap},
 	{Name: "ex", Means: "executable", How: ByMmap},
 	{Name: "sh", Means: "shared", How: ByMmap},
-	{Name: "mr", Means: "may be made readable", How: ByMmap}, // by how the descriptor was opened, and by the mount
-	{Name: "mw", Means: "may be made writable", How: ByMmap},
-	{Name: "me", Means: "may be made executable", How: ByMmap},
+	{Name: MayRead, Means: "may be made readable", How: ByMmap}, // by how the descriptor was opened, and by the mount
+	{Name: MayWrite, Means: "may be made writable", How: ByMmap},
+	{Name: MayExec, Means: "may be made executable", How: ByMmap},
 	{Name: "ms", Means: "may be shared", How: ByMmap},
-	{Name: "gd", Means: "grows down", How: ByMmap},
-	{Name: "nr", Means: "no reserve", How: ByMmap},
-	{Name: "dp", Means: "droppable", How: ByMmap}, // Linux 6.11
-	{Name: "lo", Means: "locked", How: ByMlock},
-	{Name: "lf", Means: "locked when touched", How: ByMlock}, // named since Linux 6.2
+	{Name: GrowsDown, Means: "grows down", How: ByMmap},
+	{Name: NoReserve, Means: "no reserve", How: ByMmap},
+	{Name: Droppable, Means: "droppable", How: ByMmap}, // Linux 6.11
+	{Name: Locked, Means: "locked", How: ByMlock},
+	{Name: OnFault, Means: "locked when touched", How: ByMlock}, // named since Linux 6.2
 	{Name: "dc", Means: "not forked", How: ByAdvice, Advice: unix.MADV_DONTFORK},
-	{Name: "dd", Means: "not dumped", How: ByAdvice, Advice: unix.MADV_DONTDUMP},
+	{Name: NotDumped, Means: "not dumped", How: ByAdvice, Advice: unix.MADV_DONTDUMP},
 	{Name: "hg", Means: "huge pages", How: ByAdvice, Advice: unix.MADV_HUGEPAGE},
 	{Name: "mg", Means: "mergeable", How: ByAdvice, Advice: unix.MADV_MERGEABLE},
 	{Name: "nh", Means: "no huge pages", How: ByAdvice, Advice: unix.MADV_NOHUGEPAGE},
 	{Name: "rr", Means: "read at random", How: ByAdvice, Advice: unix.MADV_RANDOM},
 	{Name: "sr", Means: "read in sequence", How: ByAdvice, Advice: unix.MADV_SEQUENTIAL},
-	{Name: "wf", Means: "wiped by fork", How: ByAdvice, Advice: unix.MADV_WIPEONFORK},
-	{Name: "sl", Means: "sealed", How: ByMseal},                // Linux 6.10
+	{Name: Wiped, Means: "wiped by fork", How: ByAdvice, Advice: unix.MADV_WIPEONFORK},
+	{Name: Sealed, Means: "sealed", How: ByMseal},              // Linux 6.10
 	{Name: "gu", Means: "may have guards", How: ByGuards},      // Linux 7.0; it stays when the last guard has gone
-	{Name: "ac", Means: "accounted", How: ByItself},            // was writable and private once
+	{Name: Accounted, Means: "accounted", How: ByItself},       // was writable and private once
 	{Name: "sd", Means: "soft-dirty", How: ByItself},           // since somebody has cleared it for all of the process
 	{Name: "de", Means: "can't grow by mremap", How: ByItself}, // by what is mapped, as are the next two
 	{Name: "mm", Means: "mixed pages", How: ByItself},
@@ -100,7 +116,7 @@ func (f *Flag) Restores() bool { return f != nil && f.How < OfDevices }
 // Shown tells whether a program sees the flag, and nothing else shows it.
 func (f *Flag) Shown() bool {
 	switch f.Name {
-	case "gd", "nr", "dp":
+	case GrowsDown, NoReserve, Droppable:
 		return true
 	}
 	return f.How == ByAdvice || f.How == ByMlock || f.How == ByMseal

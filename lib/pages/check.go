@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sort"
 
+	"floe/lib/mem"
 	"floe/lib/record"
 )
 
@@ -168,7 +169,7 @@ func (l *Layout) within(mm uint64, r Run, f func(*record.Vma, Run) error) error 
 // fault where it had a page.
 func (l *Layout) written(mm uint64, r Run, f func(Run) error) error {
 	return l.within(mm, r, func(v *record.Vma, part Run) error {
-		if v.Kind != record.Vma_FILE_PRIVATE && !slices.Contains(v.Flags, "lf") {
+		if v.Kind != record.Vma_FILE_PRIVATE && !slices.Contains(v.Flags, mem.OnFault) {
 			return nil
 		}
 		return f(part)

@@ -3,6 +3,7 @@ package pages
 import (
 	"slices"
 
+	"floe/lib/mem"
 	"floe/lib/record"
 )
 
@@ -63,7 +64,7 @@ func (c *collector) flush() error {
 func Saves(v *record.Vma) bool {
 	switch v.Kind {
 	case record.Vma_ANON_PRIVATE, record.Vma_FILE_PRIVATE:
-		return !slices.Contains(v.Flags, "dp") // droppable memory comes back empty
+		return !slices.Contains(v.Flags, mem.Droppable) // droppable memory comes back empty
 	}
 	return false
 }

@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"floe/lib/mem"
 	"floe/lib/record"
 	"floe/lib/stub"
 )
@@ -48,7 +49,7 @@ func (as *AddressSpace) After(guards iter.Seq2[uint64, uint64]) iter.Seq[stub.Ca
 }
 
 // Sealed tells a mapping that has to be sealed (mseal(2), Linux 6.10).
-func Sealed(v *record.Vma) bool { return has(v, "sl") && !kernels(v) }
+func Sealed(v *record.Vma) bool { return has(v, mem.Sealed) && !kernels(v) }
 
 // span is a range of addresses, for messages.
 type span Span
@@ -57,7 +58,7 @@ func (s *span) String() string { return fmt.Sprintf("%x-%x", s.Start, s.End) }
 
 // locked tells a mapping that has to be locked. The kernel locks no droppable
 // memory: what was locked is what stood for it, on one that has none.
-func locked(v *record.Vma) bool { return has(v, "lo") && !kernels(v) && !Droppable(v) }
+func locked(v *record.Vma) bool { return has(v, mem.Locked) && !kernels(v) && !Droppable(v) }
 
 // lock plans the locking of a mapping. The kernel first marks it, then populates
 // it, and says ENOMEM when it comes to a page that can't be there: of memory
@@ -66,7 +67,7 @@ func locked(v *record.Vma) bool { return has(v, "lo") && !kernels(v) && !Droppab
 // how much must be locked in the end.
 func (as *AddressSpace) lock(v *record.Vma) stub.Call {
 	c := as.call("mlock", (*mapping)(v), unix.SYS_MLOCK, v.Start, v.End)
-	if has(v, "lf") {
+	if has(v, mem.OnFault) {
 		c = as.call("mlock on fault", (*mapping)(v), unix.SYS_MLOCK2, v.Start, v.End, mlockOnFault)
 	}
 	c.Excused = unix.ENOMEM
@@ -121,7 +122,7 @@ func Populated(vmas []*record.Vma, objects map[uint64]bool) uint64 {
 	for _, v := range vmas {
 		size := v.End - v.Start
 		switch {
-		case has(v, "lf"):
+		case has(v, mem.OnFault):
 			for start, end := range Resident(v) {
 				n += end - start
 			}

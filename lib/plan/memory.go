@@ -156,7 +156,7 @@ func (as *AddressSpace) mapAll(v *record.Vma, yield func(stub.Call) bool) bool {
 	}
 	standIn := Droppable(v) && !as.to.Droppable // wiped on fork and not dumped, as droppable memory is
 	for f := range mem.Advices {
-		if has(v, f.Name) || standIn && (f.Name == "wf" || f.Name == "dd") {
+		if has(v, f.Name) || standIn && (f.Name == mem.Wiped || f.Name == mem.NotDumped) {
 			if !yield(as.call("madvise", of, unix.SYS_MADVISE, v.Start, v.End, f.Advice)) {
 				return false
 			}
@@ -179,11 +179,11 @@ func has(v *record.Vma, flag string) bool { return slices.Contains(v.Flags, flag
 
 // late tells a mapping that gets its protection after its contents.
 func late(v *record.Vma) bool {
-	return v.Prot&unix.PROT_WRITE == 0 && private(v) && has(v, "ac")
+	return v.Prot&unix.PROT_WRITE == 0 && private(v) && has(v, mem.Accounted)
 }
 
 // Droppable tells memory that the kernel may drop: its contents are never saved.
-func Droppable(v *record.Vma) bool { return has(v, "dp") }
+func Droppable(v *record.Vma) bool { return has(v, mem.Droppable) }
 
 func private(v *record.Vma) bool {
 	return v.Kind == record.Vma_ANON_PRIVATE || v.Kind == record.Vma_FILE_PRIVATE
@@ -193,10 +193,10 @@ func private(v *record.Vma) bool {
 func backing(v *record.Vma, to Target) (fd int, flags int, err error) {
 	fds := to.FDs
 	fd, flags = -1, unix.MAP_FIXED_NOREPLACE
-	if has(v, "gd") {
+	if has(v, mem.GrowsDown) {
 		flags |= unix.MAP_GROWSDOWN
 	}
-	if has(v, "nr") {
+	if has(v, mem.NoReserve) {
 		flags |= unix.MAP_NORESERVE
 	}
 	switch v.Kind {

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"floe/lib/mem"
 	"floe/lib/record"
 	"floe/lib/stub"
 )
@@ -75,7 +76,7 @@ const stackRoom = 1 << 30
 func PlaceVDSO(mm *record.Mm, vmas []*record.Vma, used []Span, above, size uint64) (uint64, error) {
 	for _, v := range vmas {
 		s := Span{v.Start, v.End}
-		if slices.Contains(v.Flags, "gd") && s.Start > stackRoom {
+		if slices.Contains(v.Flags, mem.GrowsDown) && s.Start > stackRoom {
 			s.Start -= stackRoom
 		}
 		used = append(used, s)

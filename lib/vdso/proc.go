@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"floe/lib/mem"
 	"floe/lib/procfs"
 	"floe/lib/record"
 )
@@ -24,7 +25,7 @@ func readMappings(maps io.Reader) ([]Mapping, error) {
 	}
 	ms := make([]Mapping, 0, len(list))
 	for _, m := range list {
-		v := Mapping{Start: m.Start, End: m.End, Name: m.Name, File: m.HasFile(), Shared: m.Shared, Wiped: slices.Contains(m.VmFlags, "wf")}
+		v := Mapping{Start: m.Start, End: m.End, Name: m.Name, File: m.HasFile(), Shared: m.Shared, Wiped: slices.Contains(m.VmFlags, mem.Wiped)}
 		for bit, on := range map[uint32]bool{unix.PROT_READ: m.Read, unix.PROT_WRITE: m.Write, unix.PROT_EXEC: m.Exec} {
 			if on {
 				v.Prot |= bit
@@ -40,7 +41,7 @@ func readMappings(maps io.Reader) ([]Mapping, error) {
 func FromVmas(vmas []*record.Vma) ([]Mapping, []Area, error) {
 	ms := make([]Mapping, 0, len(vmas))
 	for _, v := range vmas {
-		m := Mapping{Start: v.Start, End: v.End, Name: v.Name, Prot: v.Prot, Wiped: slices.Contains(v.Flags, "wf")}
+		m := Mapping{Start: v.Start, End: v.End, Name: v.Name, Prot: v.Prot, Wiped: slices.Contains(v.Flags, mem.Wiped)}
 		switch v.Kind {
 		case record.Vma_SPECIAL, record.Vma_ANON_PRIVATE:
 		case record.Vma_ANON_SHARED:

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 
 	"floe/lib/kabi"
+	"floe/lib/mem"
 	"floe/lib/procfs"
 	"floe/lib/record"
 )
@@ -11,7 +12,7 @@ import (
 // resident lists the pages of a file or of a shared object that a mapping which
 // is locked on fault has: those are locked. Its own pages are in the image.
 func (s *space) resident(m *procfs.Mapping, v *record.Vma) error {
-	if !m.Has("lf") || v.Kind == record.Vma_ANON_PRIVATE {
+	if !m.Has(mem.OnFault) || v.Kind == record.Vma_ANON_PRIVATE {
 		return nil
 	}
 	f, err := s.open("pagemap")

@@ -9,6 +9,7 @@ import (
 
 	"floe/lib/image"
 	"floe/lib/inject"
+	"floe/lib/mem"
 	"floe/lib/plan"
 	"floe/lib/procfs"
 	"floe/lib/record"
@@ -169,7 +170,7 @@ func (s *space) vma(m *procfs.Mapping) (*record.Vma, error) {
 		has  bool
 		flag string
 		bit  uint32
-	}{{m.Read, "mr", unix.PROT_READ}, {m.Write, "mw", unix.PROT_WRITE}, {m.Exec, "me", unix.PROT_EXEC}} {
+	}{{m.Read, mem.MayRead, unix.PROT_READ}, {m.Write, mem.MayWrite, unix.PROT_WRITE}, {m.Exec, mem.MayExec, unix.PROT_EXEC}} {
 		if p.has {
 			v.Prot |= p.bit
 		}
