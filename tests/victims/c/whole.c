@@ -18,6 +18,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -215,16 +216,26 @@ static char state(pid_t pid)
 
 static void nap(void) { poll(NULL, 0, 1); }
 
-/* Wakes the stopped child: it says so, and stops again. */
+static void settle(void)
+{
+	for (int i = 0; i < 2000 && state(stopped) != 'T'; i++)
+		nap();
+}
+
+/* Wakes the stopped child: it says so, and stops again. Whoever lets go of a
+   stopped task has it run inside the kernel for a moment; had it run further, it
+   would have said something before. */
 static void wake(void)
 {
 	char c = 0;
+	int early;
+	settle();
 	char before = state(stopped);
+	MUST(ioctl(stopped_says[0], FIONREAD, &early));
 	MUST(kill(stopped, SIGCONT));
 	ssize_t n = read(stopped_says[0], &c, 1);
-	for (int i = 0; i < 2000 && state(stopped) != 'T'; i++)
-		nap();
-	say("stopped %c %zd %c %c\n", before, n, c, state(stopped));
+	settle();
+	say("stopped %c %d %zd %c %c\n", before, early, n, c, state(stopped));
 }
 
 static void zombie(const char *name, pid_t pid)
