@@ -2,7 +2,10 @@ package freezer
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -29,7 +32,7 @@ func TestSharedOutside(t *testing.T) {
 			if _, err := fmt.Sscanf(<-v.lines, "ok %d %d", &root, &task); err != nil {
 				t.Fatal(err)
 			}
-			t.Cleanup(func() { _ = unix.Kill(root, unix.SIGKILL) })
+			t.Cleanup(func() { killAll(bin) })
 			err := tryFreeze(root)
 			if c.want == "" {
 				if err != nil {
@@ -47,6 +50,17 @@ func TestSharedOutside(t *testing.T) {
 			untouched(t, root, "")
 			v.ok()
 		})
+	}
+}
+
+// killAll ends all processes of a program: those outside of the tree too.
+func killAll(program string) {
+	list, _ := filepath.Glob("/proc/[0-9]*/exe")
+	for _, exe := range list {
+		if path, err := os.Readlink(exe); err == nil && path == program {
+			pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(exe)))
+			_ = unix.Kill(pid, unix.SIGKILL)
+		}
 	}
 }
 
