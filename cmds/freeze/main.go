@@ -5,6 +5,7 @@
 //	freeze [--then thaw|kill|stop] [--timeout DURATION] PID | STAGE... > IMAGE
 //	freeze [--then thaw|kill|stop] [--timeout DURATION] PID -- COMMAND [ARG...]
 //	freeze -o FILE PID
+//	freeze --features
 //
 // # Description
 //
@@ -38,6 +39,10 @@
 // the image went. A signal to freeze ends the wait, and the tree runs on. thaw
 // does not wait for the command.
 //
+// With --features freeze lists what this kernel has of all that floe can use, the
+// first release of Linux that has it, and what it is for. Without one that is
+// needed, nothing works, and the status is 1.
+//
 // # Exit status
 //
 //	0  done as --then says
@@ -55,6 +60,7 @@ package main
 import (
 	"context"
 	_ "embed"
+	"errors"
 	"os"
 	"time"
 
@@ -66,16 +72,23 @@ import (
 var manual string
 
 type flags struct {
-	Output  string        `short:"o" placeholder:"FILE" help:"Write the stream to FILE, instead of to the next stage."`
-	Then    string        `enum:"thaw,kill,stop" default:"thaw" help:"What to do with the tree once its image is complete: thaw, kill or stop it."`
-	Timeout time.Duration `default:"10s" help:"How long freezing may take, and for how long nothing may move while a tree is frozen."`
-	PID     int           `arg:"" name:"pid" help:"The root of the tree."`
-	Command []string      `arg:"" optional:"" passthrough:"" help:"A command that runs the stages."`
+	Output   string        `short:"o" placeholder:"FILE" help:"Write the stream to FILE, instead of to the next stage."`
+	Then     string        `enum:"thaw,kill,stop" default:"thaw" help:"What to do with the tree once its image is complete: thaw, kill or stop it."`
+	Timeout  time.Duration `default:"10s" help:"How long freezing may take, and for how long nothing may move while a tree is frozen."`
+	Features bool          `help:"List what this kernel has of all that floe can use, and exit."`
+	PID      int           `arg:"" optional:"" name:"pid" help:"The root of the tree."`
+	Command  []string      `arg:"" optional:"" passthrough:"" help:"A command that runs the stages."`
 }
 
 func main() {
 	var f flags
 	cli.Main("freeze", manual, &f, func(ctx context.Context, log *cli.Logger) error {
+		if f.Features {
+			return features(os.Stdout)
+		}
+		if f.PID == 0 {
+			return cli.Usage(errors.New("expected \"<pid>\"; see freeze --help"))
+		}
 		if len(f.Command) > 0 && f.Command[0] == "--" {
 			f.Command = f.Command[1:]
 		}

@@ -14,6 +14,7 @@ import (
 	"floe/lib/clocks"
 	"floe/lib/cpu"
 	"floe/lib/fds"
+	"floe/lib/kabi"
 	"floe/lib/plan"
 	"floe/lib/record"
 	"floe/lib/vdso"
@@ -57,7 +58,7 @@ func (r *Restorer) checkKernel(report reasons) error {
 		}
 	}
 	for _, t := range r.im.Tasks {
-		if err := plan.CheckTimers(t.PosixTimers, r.own.timerIDs); err != nil {
+		if err := plan.CheckTimers(t.PosixTimers, kabi.TimerIDs.Here()); err != nil {
 			if err := report(taskErr(t, err)); err != nil {
 				return err
 			}

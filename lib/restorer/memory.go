@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"floe/lib/inject"
+	"floe/lib/kabi"
 	"floe/lib/plan"
 	"floe/lib/procfs"
 	"floe/lib/record"
@@ -48,7 +49,7 @@ func (r *Restorer) spaceOf(t *record.Task, vmas []*record.Vma, most int) (list [
 	if n := plan.Mappings(vmas); n+inject.ArenaMappings > most {
 		list = append(list, taskErr(t, fmt.Errorf("it has %d mappings, and restore needs %d more; limit is %d (vm.max_map_count)", n, inject.ArenaMappings, most)))
 	}
-	if !r.own.seals && slices.ContainsFunc(vmas, plan.Sealed) {
+	if !kabi.Seals.Here() && slices.ContainsFunc(vmas, plan.Sealed) {
 		list = append(list, taskErr(t, fmt.Errorf("it has sealed mappings (mseal), which this kernel has not: Linux 6.10 or newer")))
 	}
 	limit := r.own.limits[unix.RLIMIT_MEMLOCK].Max
@@ -103,7 +104,7 @@ func (r *Restorer) planMemory(t *record.Task, h *handles) (*plan.AddressSpace, e
 	if err != nil {
 		return nil, err
 	}
-	return plan.Memory(mm, r.im.Vmas[t.MmId], plan.Target{Arena: arena, VDSO: v, Droppable: r.own.droppable, FDs: h})
+	return plan.Memory(mm, r.im.Vmas[t.MmId], plan.Target{Arena: arena, VDSO: v, Droppable: kabi.Droppable.Here(), FDs: h})
 }
 
 // target tells through which process the pages of an address space go.
@@ -171,7 +172,7 @@ func (r *Restorer) checkGuards() error {
 			return fmt.Errorf("a guard region belongs to address space %d, which no task has", mm)
 		}
 	}
-	if some && !hasGuards() {
+	if some && !kabi.Guards.Here() {
 		return errNoGuards
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"runtime"
 
 	"floe/lib/image"
+	"floe/lib/kabi"
 	"floe/lib/plan"
 )
 
@@ -35,7 +36,7 @@ func Examine(ctx context.Context, im *image.Image, opt Options, guards bool) ([]
 		list = append(list, err)
 		return nil
 	})
-	if err == nil && guards && !hasGuards() {
+	if err == nil && guards && !kabi.Guards.Here() {
 		list = append(list, errNoGuards)
 	}
 	return list, err

@@ -3,7 +3,6 @@ package restorer
 import (
 	"bytes"
 	"fmt"
-	"os"
 	"strconv"
 	"strings"
 
@@ -14,7 +13,7 @@ import (
 	"floe/lib/record"
 )
 
-// self is what the puppets inherit from this process, and what this kernel can.
+// self is what the puppets inherit from this process.
 type self struct {
 	limits    []*record.Limit
 	bounding  uint64 // capabilities
@@ -23,10 +22,6 @@ type self struct {
 	canRaise  bool // CAP_SYS_RESOURCE
 	caller    plan.Caller
 	memory    uint64 // bytes that this machine has, swap included
-
-	droppable bool // the kernel has MAP_DROPPABLE
-	seals     bool // and mseal(2)
-	timerIDs  bool // and PR_TIMER_CREATE_RESTORE_IDS
 }
 
 func readSelf() (self, error) {
@@ -56,11 +51,6 @@ func readSelf() (self, error) {
 	if s.memory, err = Memory(); err != nil {
 		return s, err
 	}
-	s.droppable = canMap(unix.MAP_DROPPABLE)
-	_, _, e := unix.Syscall(unix.SYS_MSEAL, 0, 0, 0)
-	s.seals = e == 0
-	const prTimerCreateRestoreIDs, get = 77, 2 // <linux/prctl.h>, 6.15
-	s.timerIDs = unix.Prctl(prTimerCreateRestoreIDs, get, 0, 0, 0) == nil
 	return s, nil
 }
 
@@ -75,26 +65,6 @@ func Memory() (uint64, error) {
 
 // has tells whether this process has a capability.
 func (s *self) has(capability int) bool { return s.effective>>capability&1 != 0 }
-
-// canMap tells whether the kernel knows a flag of mmap(2).
-func canMap(flag int) bool {
-	b, err := unix.Mmap(-1, 0, os.Getpagesize(), unix.PROT_READ, unix.MAP_ANONYMOUS|flag)
-	if err != nil {
-		return false
-	}
-	_ = unix.Munmap(b)
-	return true
-}
-
-// hasGuards tells whether the kernel has MADV_GUARD_INSTALL.
-func hasGuards() bool {
-	b, err := unix.Mmap(-1, 0, os.Getpagesize(), unix.PROT_READ, unix.MAP_ANONYMOUS|unix.MAP_PRIVATE)
-	if err != nil {
-		return false
-	}
-	defer func() { _ = unix.Munmap(b) }()
-	return unix.Madvise(b, unix.MADV_GUARD_INSTALL) == nil
-}
 
 // setting is a number that the kernel lets be set, of /proc/sys.
 func setting(name string) (uint64, error) {

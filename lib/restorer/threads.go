@@ -10,6 +10,7 @@ import (
 
 	"floe/lib/cpu"
 	"floe/lib/inject"
+	"floe/lib/kabi"
 	"floe/lib/plan"
 	"floe/lib/procfs"
 	"floe/lib/record"
@@ -88,7 +89,7 @@ func (r *Restorer) finishProcesses(p *tracer.Ptrace) error {
 	return r.live(func(t *record.Task) error {
 		calls := plan.Dumpable(t)
 		calls = append(calls, plan.Pending(t.Pid, 0, t.Pending)...)
-		for timers := range plan.PosixTimers(t.PosixTimers, r.own.timerIDs) {
+		for timers := range plan.PosixTimers(t.PosixTimers, kabi.TimerIDs.Here()) {
 			if _, err := r.arena.Run(p, tracer.TID(t.Pid), append(calls, timers...)); err != nil {
 				return err
 			}

@@ -5,6 +5,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"floe/lib/kabi"
 	"floe/lib/plan"
 	"floe/lib/procfs"
 	"floe/lib/record"
@@ -108,7 +109,7 @@ func (r *Restorer) planVDSO(mmID uint64, arena plan.Span) (plan.VDSO, error) {
 // withoutDroppable lists the droppable mappings that ordinary memory must stand
 // for, because this kernel has none.
 func (r *Restorer) withoutDroppable(mmID uint64) []vdso.Span {
-	if r.own.droppable {
+	if kabi.Droppable.Here() {
 		return nil
 	}
 	var out []vdso.Span

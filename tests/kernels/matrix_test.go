@@ -55,6 +55,7 @@ func TestMatrix(t *testing.T) {
 			}
 			return
 		}
+		checkFeatures(t, r)
 		images[kernel] = dumps[l.Dump]
 		random[kernel] = slices.Contains(strings.Fields(r.Results[0].Lines[0]), "getrandom")
 		t.Logf("dump on %s: %d bytes, %s", kernel, len(images[kernel]), r.Results[0].Lines[0])

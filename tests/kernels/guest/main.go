@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime/debug"
 	"strconv"
@@ -165,6 +166,11 @@ func work(shared []byte, begun time.Time) error {
 	if err := os.MkdirAll("/img", 0o700); err != nil {
 		return err
 	}
+	can, err := exec.Command("freeze", "--features").CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("freeze --features: %w: %s", err, can)
+	}
+	report.Can = string(can)
 	var images []job.File
 	for _, l := range j.Legs {
 		r := job.Result{Name: l.Name}

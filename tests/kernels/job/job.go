@@ -57,6 +57,7 @@ type Report struct {
 	Clock   string // source of the time
 	Failed  string
 	Results []Result
+	Can     string        // what freeze --features says
 	Up      time.Duration // when the guest began
 	Took    time.Duration
 }
