@@ -60,11 +60,13 @@ func (w *worker) takeQueue(p picture, tid tracer.TID) error {
 			// The kernel gives the lowest signal first, wherever it stands; of one
 			// number, those that came first.
 			slices.SortStableFunc(q, func(a, b [tracer.SigInfoSize]byte) int { return int(a[0]) - int(b[0]) })
-			for i, info := range q {
+			kept := 0
+			for _, info := range q {
 				if stopped && info[0] == byte(unix.SIGCHLD) {
 					continue // see normal.go
 				}
-				p[fmt.Sprintf("%d signal %d, shared %t", tid, i, shared)] = fmt.Sprintf("%x", info[:told])
+				p[fmt.Sprintf("%d signal %d, shared %t", tid, kept, shared)] = fmt.Sprintf("%x", info[:told])
+				kept++
 			}
 		}
 		return pt.Detach(tid, 0)
