@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"floe/lib/fds"
 	"floe/lib/record"
 )
 
@@ -51,11 +52,11 @@ func (t *table) directories() {
 
 // slots prints the descriptor table of a task.
 func (t *table) slots(task *record.Task) {
-	fds := t.im.Fds[task.FilesId]
+	list := t.im.Fds[task.FilesId]
 	t.Line("")
-	t.Line("descriptors of %s: %d", owners(t.files[task.FilesId]), len(fds))
+	t.Line("descriptors of %s: %d", owners(t.files[task.FilesId]), len(list))
 	t.Line("%6s %-7s %-18s %s", "FD", "CLOEXEC", "FLAGS", "WHAT")
-	for _, f := range fds {
+	for _, f := range list {
 		cloexec := ""
 		if f.Cloexec {
 			cloexec = "cloexec"
@@ -70,7 +71,7 @@ func (t *table) slots(task *record.Task) {
 		switch {
 		case !shared:
 			t.first[f.OpenId] = holder{task, task.FilesId, f.Fd}
-			what = object(t.im, o) + owner(o)
+			what = fds.Show(t.im, o) + owner(o)
 		case h.files == task.FilesId:
 			what = fmt.Sprintf("the same as %d", h.fd)
 		default:
@@ -130,8 +131,8 @@ func (t *table) lock(l *record.FileLock) string {
 		where = fmt.Sprintf("from %d on", l.Start)
 	}
 	what := fmt.Sprintf("open file %d", l.OpenId)
-	if path := t.im.OpenFile(l.OpenId).GetPath(); path != nil {
-		what = fileName(t.im, path.FileId)
+	if id := fds.FileOf(t.im.OpenFile(l.OpenId)); id != 0 {
+		what = fileName(t.im, id)
 	}
 	text := fmt.Sprintf("%s, %s lock on %s: %s", strings.ToLower(l.Kind.String()), how, what, where)
 	if l.Kind == record.FileLock_POSIX {

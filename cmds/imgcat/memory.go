@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"floe/lib/cli"
 	"floe/lib/image"
 	"floe/lib/mem"
 	"floe/lib/pages"
@@ -24,7 +25,7 @@ func (t *table) space(mm *record.Mm) {
 		size += v.End - v.Start
 	}
 	t.Line("")
-	t.Line("memory of %s: %s, %s", owners(t.mms[mm.MmId]), count(len(vmas), "mapping"), human(size))
+	t.Line("memory of %s: %s, %s", owners(t.mms[mm.MmId]), cli.Count(len(vmas), "mapping"), cli.Bytes(size))
 	if t.im.HasFile(mm.ExeFile) {
 		t.Line("program %s", fileName(t.im, mm.ExeFile))
 	}
@@ -39,9 +40,9 @@ func (t *table) space(mm *record.Mm) {
 		}
 		saved := "-"
 		if n[data] > 0 {
-			saved = human(n[data] * pageSize)
+			saved = cli.Bytes(n[data] * pageSize)
 		}
-		t.Line("%33s %9s %-4s %9s  %s%s", span(v.Start, v.End), human(v.End-v.Start), protection(v), saved, behind(t.im, v), remarks(v, n))
+		t.Line("%33s %9s %-4s %9s  %s%s", span(v.Start, v.End), cli.Bytes(v.End-v.Start), protection(v), saved, behind(t.im, v), remarks(v, n))
 	}
 	t.vdso(t.im.Vdsos[mm.MmId])
 }
@@ -85,10 +86,10 @@ func remarks(v *record.Vma, n [classes]uint64) string {
 		}
 	}
 	if n[zero] > 0 {
-		list = append(list, count(n[zero], "zero page"))
+		list = append(list, cli.Count(n[zero], "zero page"))
 	}
 	if n[guard] > 0 {
-		list = append(list, count(n[guard], "guard page"))
+		list = append(list, cli.Count(n[guard], "guard page"))
 	}
 	if len(list) == 0 {
 		return ""
@@ -125,7 +126,7 @@ func (t *table) vdso(v *record.Vdso) {
 	if n := v.LinuxVersion; n != 0 {
 		parts = append(parts, fmt.Sprintf("linux %d.%d.%d", n>>16, n>>8&0xff, n&0xff))
 	}
-	t.Line("vDSO original %s, build-id %s, %s", strings.Join(parts, ", "), orUnknown(hex.EncodeToString(v.BuildId)), count(len(v.Symbols), "symbol"))
+	t.Line("vDSO original %s, build-id %s, %s", strings.Join(parts, ", "), orUnknown(hex.EncodeToString(v.BuildId)), cli.Count(len(v.Symbols), "symbol"))
 	if !v.Proxied {
 		return
 	}
@@ -152,6 +153,6 @@ func (t *table) objects() {
 	t.Line("%-16s %9s %9s", "SHARED MEMORY", "SIZE", "SAVED")
 	for _, id := range sorted(all) {
 		o := all[id]
-		t.Line("%-16d %9s %9s%s", id, human(o.size), human(o.pages[data]*pageSize), remarks(&record.Vma{}, o.pages))
+		t.Line("%-16d %9s %9s%s", id, cli.Bytes(o.size), cli.Bytes(o.pages[data]*pageSize), remarks(&record.Vma{}, o.pages))
 	}
 }

@@ -64,16 +64,16 @@ func orUnknown(s string) string {
 // total prints the last line.
 func (t *table) total() {
 	n, bytes := t.saved.total, t.saved.total[data]*pageSize
-	parts := []string{count(t.records, "record"), human(uint64(t.pos)), human(bytes) + " of pages saved"}
+	parts := []string{cli.Count(t.records, "record"), cli.Bytes(uint64(t.pos)), cli.Bytes(bytes) + " of pages saved"}
 	if t.saved.stored != bytes {
-		parts[2] += " in " + human(t.saved.stored)
+		parts[2] += " in " + cli.Bytes(t.saved.stored)
 	}
-	parts = append(parts, count(n[zero], "zero page"))
+	parts = append(parts, cli.Count(n[zero], "zero page"))
 	if n[guard] > 0 {
-		parts = append(parts, count(n[guard], "guard page"))
+		parts = append(parts, cli.Count(n[guard], "guard page"))
 	}
 	if t.unknown > 0 {
-		parts = append(parts, count(t.unknown, "record")+" that this version does not know")
+		parts = append(parts, cli.Count(t.unknown, "record")+" that this version does not know")
 	}
 	t.Line("")
 	t.Line("total: %s", strings.Join(parts, ", "))

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"floe/lib/cli"
 	"floe/lib/image"
 	"floe/lib/record"
 )
@@ -145,7 +146,7 @@ func TestIndex(t *testing.T) {
 
 func TestHuman(t *testing.T) {
 	for n, want := range map[uint64]string{0: "0 B", 1023: "1023 B", 4096: "4 KiB", 12629: "12.3 KiB", 1 << 20: "1 MiB", 3 << 19: "1.5 MiB", 1<<30 - 1: "1024 MiB", 1<<64 - 1: "16 EiB"} {
-		if got := human(n); got != want {
+		if got := cli.Bytes(n); got != want {
 			t.Errorf("%d: %s, want %s", n, got, want)
 		}
 	}

@@ -40,7 +40,7 @@ func verify(s *source, out io.Writer, log *cli.Logger) error {
 	}
 	p := cli.NewPrinter(out)
 	p.Line("%s: good: %s, %s, %s, %s of pages; checksums, references, stages, pages and index are right",
-		s.name, count(len(s.im.Tasks), "task"), count(s.records, "record"), human(uint64(s.pos)), human(v.saved.total[data]*pageSize))
+		s.name, cli.Count(len(s.im.Tasks), "task"), cli.Count(s.records, "record"), cli.Bytes(uint64(s.pos)), cli.Bytes(v.saved.total[data]*pageSize))
 	return outputError(p.Flush())
 }
 

@@ -17,7 +17,7 @@ func anonName(link string) string {
 }
 
 // unsupported takes what nothing else took, to refuse it by name.
-type unsupported struct{ collectOnly }
+type unsupported struct{}
 
 func (unsupported) takes(*desc) bool { return true }
 
@@ -41,7 +41,7 @@ var anonNames = map[string]string{
 	"sync_file":        "a DMA fence",
 }
 
-func (unsupported) describe(_ *collector, d *desc) error {
+func (unsupported) save(_ *collector, d *desc) error {
 	if name := anonName(d.link); name != "" {
 		if what, ok := anonNames[name]; ok {
 			return d.refuse("", "%s", what)

@@ -5,6 +5,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"floe/lib/image"
 	"floe/lib/kabi"
 	"floe/lib/record"
 )
@@ -24,7 +25,7 @@ func (charDevice) takes(d *desc) bool {
 	return d.format() == unix.S_IFCHR && d.info.flags&unix.O_PATH == 0 && !isTTY(d.stat.Rdev)
 }
 
-func (charDevice) describe(c *collector, d *desc) error {
+func (charDevice) save(c *collector, d *desc) error {
 	if !isHarmless(d.stat.Rdev) {
 		return d.refuse("", "a character device (%d:%d, %s)", unix.Major(d.stat.Rdev), unix.Minor(d.stat.Rdev), d.link)
 	}
@@ -39,8 +40,8 @@ func (charDevice) describe(c *collector, d *desc) error {
 	return nil
 }
 
-func (charDevice) opens(o *record.OpenFile, s *Set) bool {
-	return o.GetPath() != nil && o.Flags&unix.O_PATH == 0 && s.formatOf(o) == unix.S_IFCHR
+func (charDevice) opens(im *image.Image, o *record.OpenFile) bool {
+	return o.GetPath() != nil && o.Flags&unix.O_PATH == 0 && formatOf(im, o) == unix.S_IFCHR
 }
 
 func (charDevice) open(s *Set, o *record.OpenFile) (int, error) {
@@ -54,4 +55,12 @@ func (charDevice) open(s *Set, o *record.OpenFile) (int, error) {
 	return openChecked(f, int(o.Flags)&^(creationFlags|unix.O_ASYNC), checks{sameBoot: s.sameBoot, force: s.opt.ForceFiles})
 }
 
-func (charDevice) finish(*Set, *record.OpenFile, int) error { return nil }
+func (charDevice) check(s *Set, o *record.OpenFile) error {
+	f, err := s.file(o.GetPath().FileId)
+	if err != nil {
+		return err
+	}
+	return checkNotTemporary(f, o)
+}
+
+func (charDevice) show(im *image.Image, o *record.OpenFile) string { return showPath(im, o) }

@@ -7,8 +7,8 @@ import (
 	"floe/lib/record"
 )
 
-// Check checks what Open can refuse for what is in the records. References have
-// been checked.
+// Check checks what the records say of open files, each by its kind, and what
+// Open can refuse for what is in them.
 func Check(im *image.Image) error {
 	s := newSet(im, OpenOptions{})
 	for _, id := range im.OpenOrder {
@@ -25,24 +25,9 @@ func Check(im *image.Image) error {
 }
 
 func (s *Set) check(o *record.OpenFile) error {
-	k, err := s.kindOf(o)
-	if err != nil {
-		return err
+	k, err := openerOf(s.im, o)
+	if c, ok := k.(checker); ok && err == nil {
+		err = c.check(s, o)
 	}
-	if p := o.GetPath(); p != nil {
-		f := s.im.File(p.FileId)
-		if _, ok := k.(pathKind); ok {
-			return checkPath(f, o)
-		}
-		return checkNotTemporary(f, o)
-	}
-	for _, t := range o.GetEpoll().GetTargets() {
-		if s.im.OpenFile(t.OpenId).GetSignalfd() == nil {
-			continue
-		}
-		if _, ok := s.uses.slots[place{t.FilesId, o.OpenId}]; !ok {
-			return errNoEpoll(t)
-		}
-	}
-	return nil
+	return err
 }

@@ -63,7 +63,7 @@ func CollectTree(t *Tree) error {
 	}
 	for _, step := range []func() error{
 		func() error { return c.gather(t.Tasks) },
-		c.describe,
+		c.save,
 		c.directories,
 		func() error { return c.refused.err() },
 		c.emit,
@@ -75,15 +75,15 @@ func CollectTree(t *Tree) error {
 	return nil
 }
 
-// describe describes every description, kind by kind.
-func (c *collector) describe() error {
+// save saves every description, kind by kind.
+func (c *collector) save() error {
 	for _, k := range kinds {
 		for _, d := range c.descs {
 			if d.kind != k {
 				continue
 			}
 			c.tree.Step()
-			err := k.describe(c, d)
+			err := k.save(c, d)
 			if err == nil {
 				err = c.owner(d)
 			}

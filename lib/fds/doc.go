@@ -11,13 +11,21 @@
 // Opening works in the restoring process: Open makes every description once,
 // and tasks take duplicates of them, so that what was shared is shared again.
 //
-// Each sort of object is a kind, in a file of its own:
+// Each sort of object is a kind, with both of its halves in one file, and a line in
+// the table of kind.go. Nothing outside of this package knows a kind. To add one:
 //
 //	takes     is this descriptor of mine?                 fddump
-//	describe  what must be saved of it                    fddump
+//	save      what must be saved of it                    fddump
 //	opens     is this record of mine?                     restore
 //	open      make the object                             restore
+//	show      what it is, for people                      imgcat
+//
+// and, where a kind has that:
+//
 //	finish    what needs other objects to exist           restore
+//	complete  what comes when all are finished            restore
+//	check     is the record such as can be restored?      pagedump, restore
+//	needs     a capability that restore must have         restore --check
 //
 // What a restored tree can notice: an edge-triggered epoll entry reports once
 // what is ready already; a spent EPOLLONESHOT entry whose file was ready for

@@ -1,17 +1,23 @@
 package fds
 
 import (
+	"encoding/binary"
+	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
+	"floe/lib/cli"
+	"floe/lib/image"
 	"floe/lib/kabi"
 	"floe/lib/record"
+	"floe/lib/stub"
 )
 
-// epollKind is the kind of epoll(7) instances: at restore in epollopen.go.
+// epollKind is the kind of epoll(7) instances.
 type epollKind struct{}
 
 func (epollKind) takes(d *desc) bool { return anonName(d.link) == "eventpoll" }
@@ -26,7 +32,7 @@ type watch struct {
 	dev    uint64 // as the kernel has it: major<<20 | minor
 }
 
-func (epollKind) describe(c *collector, d *desc) error {
+func (epollKind) save(c *collector, d *desc) error {
 	list, err := watches(d.info)
 	if err != nil {
 		return err
@@ -170,4 +176,224 @@ func tableHas(t *table, d *desc) bool {
 		}
 	}
 	return false
+}
+
+func (epollKind) opens(_ *image.Image, o *record.OpenFile) bool { return o.GetEpoll() != nil }
+
+func (epollKind) open(_ *Set, _ *record.OpenFile) (int, error) {
+	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return -1, fmt.Errorf("epoll_create1: %w", err)
+	}
+	return fd, nil
+}
+
+// finish notes what the epoll watches; fillEpolls adds it when all is open.
+func (epollKind) finish(s *Set, o *record.OpenFile, fd int) error {
+	s.epolls = append(s.epolls, o)
+	return setStatus(fd, o.Flags)
+}
+
+// complete fills the epolls.
+func (epollKind) complete(s *Set) error { return s.fillEpolls() }
+
+// addInTask plans an EPOLL_CTL_ADD that only a task can do, by the numbers of its
+// descriptor table: of a signalfd, which reports the signals of the task that
+// added it.
+func (s *Set) addInTask(o *record.OpenFile, t *record.OpenFile_Epoll_Target) error {
+	if fd, ok := s.uses.slots[place{t.FilesId, o.OpenId}]; ok {
+		ev := make([]byte, 12) // struct epoll_event, packed
+		binary.LittleEndian.PutUint32(ev, t.Events)
+		binary.LittleEndian.PutUint64(ev[4:], t.Data)
+		s.calls[t.FilesId] = append(s.calls[t.FilesId], stub.Call{What: "epoll_ctl of fd", Of: number(t.Slot), Nr: unix.SYS_EPOLL_CTL,
+			Args: []stub.Arg{stub.I(fd), stub.I(unix.EPOLL_CTL_ADD), stub.I(t.Slot), stub.D(ev)}})
+		return nil
+	}
+	return errNoEpoll(t)
+}
+
+func (epollKind) check(s *Set, o *record.OpenFile) error {
+	for _, t := range o.GetEpoll().Targets {
+		switch {
+		case t.OpenId == o.OpenId || !s.im.HasOpenFile(t.OpenId):
+			return fmt.Errorf("an epoll that watches open file %d, which is not in the image or itself", t.OpenId)
+		case t.Fd < 0 || t.Fd >= maxFd:
+			return fmt.Errorf("an epoll that watches descriptor %d", t.Fd)
+		case t.FilesId != 0 && s.im.Fd(t.FilesId, t.Slot) == nil:
+			return fmt.Errorf("an epoll that watches fd %d of descriptor table %d, which is not in the image", t.Slot, t.FilesId)
+		}
+		if s.uses.signals[t.OpenId] {
+			if _, ok := s.uses.slots[place{t.FilesId, o.OpenId}]; !ok {
+				return errNoEpoll(t)
+			}
+		}
+	}
+	return s.checkNesting(o, 0)
+}
+
+// maxFd is above any descriptor number: the highest fs.nr_open.
+const maxFd = 1 << 30
+
+// maxNesting is more epolls, one in another, than any kernel takes.
+const maxNesting = 8
+
+// checkNesting checks that no epoll watches itself by way of others, which no
+// kernel lets one do.
+func (s *Set) checkNesting(o *record.OpenFile, level int) error {
+	if level > maxNesting {
+		return fmt.Errorf("an epoll that watches itself by way of others, or too many one in another")
+	}
+	if s.nested[o.OpenId] {
+		return nil
+	}
+	for _, t := range o.GetEpoll().GetTargets() {
+		if !s.uses.epolls[t.OpenId] || s.nested[t.OpenId] {
+			continue
+		}
+		if err := s.checkNesting(s.im.OpenFile(t.OpenId), level+1); err != nil {
+			return err
+		}
+	}
+	s.nested[o.OpenId] = true
+	return nil
+}
+
+// shownTargets bounds what is shown of an epoll.
+const shownTargets = 32
+
+func (epollKind) show(_ *image.Image, o *record.OpenFile) string {
+	e := o.GetEpoll()
+	var list []string
+	for _, t := range e.Targets[:min(len(e.Targets), shownTargets)] {
+		list = append(list, strconv.Itoa(int(t.Fd)))
+	}
+	if len(e.Targets) > shownTargets {
+		list = append(list, "...")
+	}
+	return fmt.Sprintf("epoll of %s: %s", cli.Count(len(e.Targets), "descriptor"), strings.Join(list, " "))
+}
+
+func errNoEpoll(t *record.OpenFile_Epoll_Target) error {
+	return fmt.Errorf("an epoll watches a signalfd of descriptor table %d, which doesn't have the epoll", t.FilesId)
+}
+
+// fillEpolls adds to the epolls what they watch. An entry keeps the number
+// that it was added under, by which it is changed and removed later: in a
+// descriptor table of its own, a thread gives every file the number that it
+// needs.
+func (s *Set) fillEpolls() error {
+	top, any := int32(stderr), false
+	for _, o := range s.epolls {
+		for _, t := range o.GetEpoll().Targets {
+			if t.Fd < 0 || t.Fd == math.MaxInt32 {
+				return s.about(o.OpenId, fmt.Errorf("epoll: number %d is out of range", t.Fd))
+			}
+			top, any = max(top, t.Fd), true
+		}
+	}
+	if !any {
+		return nil
+	}
+	return inOwnTable(func() error {
+		high, err := s.raise(int(top) + 1)
+		for _, o := range s.epolls {
+			if err == nil {
+				err = s.about(o.OpenId, s.fillEpoll(o, high))
+			}
+		}
+		return err
+	})
+}
+
+// raise duplicates all epolls and what they watch to numbers from floor up,
+// out of the way of the numbers that are needed. By open_id.
+func (s *Set) raise(floor int) (map[uint64]int, error) {
+	high := map[uint64]int{}
+	up := func(id uint64) error {
+		if _, ok := high[id]; ok {
+			return nil
+		}
+		fd, ok := s.fds[id]
+		if !ok {
+			return fmt.Errorf("epoll: open file %d is not in the image", id)
+		}
+		var err error
+		if high[id], err = unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, floor); err != nil {
+			return fmt.Errorf("epoll: dup above %d: %w; raise the limit of open files (ulimit -n)", floor, err)
+		}
+		return nil
+	}
+	for _, o := range s.epolls {
+		if err := up(o.OpenId); err != nil {
+			return nil, s.about(o.OpenId, err)
+		}
+		for _, t := range o.GetEpoll().Targets {
+			if err := up(t.OpenId); err != nil {
+				return nil, s.about(o.OpenId, err)
+			}
+		}
+	}
+	return high, nil
+}
+
+// fillEpoll fills one epoll.
+func (s *Set) fillEpoll(o *record.OpenFile, high map[uint64]int) error {
+	targets := o.GetEpoll().Targets
+	for _, spentOnes := range []bool{true, false} {
+		for _, t := range targets {
+			if spent(t.Events) != spentOnes {
+				continue
+			}
+			if s.uses.signals[t.OpenId] {
+				if err := s.addInTask(o, t); err != nil {
+					return err
+				}
+				continue
+			}
+			if err := s.addWatch(high[o.OpenId], high[t.OpenId], t); err != nil {
+				return fmt.Errorf("epoll: adding fd %d: %w", t.Fd, err)
+			}
+		}
+	}
+	return nil
+}
+
+// spent tells whether an EPOLLONESHOT entry has fired and waits for being armed
+// again: none but private bits are left.
+func spent(events uint32) bool {
+	const private = unix.EPOLLONESHOT | unix.EPOLLET | unix.EPOLLWAKEUP | unix.EPOLLEXCLUSIVE
+	return events&unix.EPOLLONESHOT != 0 && events&^private == 0
+}
+
+func (s *Set) addWatch(ep, fd int, t *record.OpenFile_Epoll_Target) error {
+	if err := unix.Dup3(fd, int(t.Fd), unix.O_CLOEXEC); err != nil {
+		return fmt.Errorf("dup3: %w; raise the limit of open files (ulimit -n)", err)
+	}
+	ev := unix.EpollEvent{Events: t.Events, Fd: int32(t.Data), Pad: int32(t.Data >> 32)}
+	if spent(t.Events) {
+		return spend(ep, int(t.Fd), ev)
+	}
+	err := unix.EpollCtl(ep, unix.EPOLL_CTL_ADD, int(t.Fd), &ev)
+	if errors.Is(err, unix.EPERM) && s.im.OpenFile(t.OpenId).GetExternal() != nil {
+		s.opt.warnf("what stands for %s here can't be polled; the tree won't be told when it is ready", s.im.OpenFile(t.OpenId).GetExternal().What)
+		return nil
+	}
+	return err
+}
+
+// spend adds a spent entry. The kernel arms what is added for errors at least,
+// so the entry is made to fire, where its file is ready for anything, and its
+// event is taken; otherwise it stays armed for an error or a hang-up.
+func spend(ep, fd int, ev unix.EpollEvent) error {
+	once := ev
+	once.Events |= unix.EPOLLIN | unix.EPOLLOUT
+	if err := unix.EpollCtl(ep, unix.EPOLL_CTL_ADD, fd, &once); err != nil {
+		return err
+	}
+	// Only spent entries are in it so far: this event is the entry's.
+	var got [1]unix.EpollEvent
+	if n, err := unix.EpollWait(ep, got[:], 0); err != nil || n == 1 {
+		return err
+	}
+	return unix.EpollCtl(ep, unix.EPOLL_CTL_MOD, fd, &ev)
 }

@@ -7,15 +7,16 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"floe/lib/image"
 	"floe/lib/record"
 )
 
 // eventFD is the kind of eventfd(2). fdinfo tells the count without taking it.
-type eventFD struct{}
+type eventFD struct{ flagged }
 
 func (eventFD) takes(d *desc) bool { return anonName(d.link) == "eventfd" }
 
-func (eventFD) describe(_ *collector, d *desc) error {
+func (eventFD) save(_ *collector, d *desc) error {
 	count, err := d.info.uint("eventfd-count", 16, 64)
 	if err != nil {
 		return err
@@ -26,7 +27,7 @@ func (eventFD) describe(_ *collector, d *desc) error {
 	return nil
 }
 
-func (eventFD) opens(o *record.OpenFile, _ *Set) bool { return o.GetEventfd() != nil }
+func (eventFD) opens(_ *image.Image, o *record.OpenFile) bool { return o.GetEventfd() != nil }
 
 func (eventFD) open(_ *Set, o *record.OpenFile) (int, error) {
 	e := o.GetEventfd()
@@ -49,4 +50,10 @@ func (eventFD) open(_ *Set, o *record.OpenFile) (int, error) {
 	return fd, nil
 }
 
-func (eventFD) finish(_ *Set, o *record.OpenFile, fd int) error { return setStatus(fd, o.Flags) }
+func (eventFD) show(_ *image.Image, o *record.OpenFile) string {
+	text := fmt.Sprintf("eventfd, count %d", o.GetEventfd().Count)
+	if o.GetEventfd().Semaphore {
+		text += ", semaphore"
+	}
+	return text
+}

@@ -7,20 +7,40 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"floe/lib/image"
 	"floe/lib/record"
 )
 
-// external is the kind of what belongs to the caller: the terminal, pipes and
-// sockets to the outside. restore gives its own stdin, stdout or stderr for it.
+// external is what belongs to the caller, of whatever kind it is: the terminal,
+// pipes and sockets to the outside. restore gives its own stdin, stdout or stderr
+// for it.
 //
 // A description that is at more than one of the descriptors 0 to 2, as a
 // terminal mostly is, becomes one for each: the caller of restore may send
 // them different ways.
-type external struct{ collectOnly }
+type external struct{}
 
-func (external) takes(*desc) bool                      { return false }
-func (external) describe(*collector, *desc) error      { return nil }
-func (external) opens(o *record.OpenFile, _ *Set) bool { return o.GetExternal() != nil }
+func (external) opens(_ *image.Image, o *record.OpenFile) bool { return o.GetExternal() != nil }
+
+func (external) check(_ *Set, o *record.OpenFile) error {
+	if n := o.GetExternal().Stdio; n > stderr {
+		return fmt.Errorf("it is to be descriptor %d of restore, which is none of 0, 1 and 2", n)
+	}
+	return nil
+}
+
+func (external) show(_ *image.Image, o *record.OpenFile) string {
+	e := o.GetExternal()
+	name := fmt.Sprintf("descriptor %d", e.Stdio)
+	if e.Stdio <= stderr {
+		name = []string{"standard input", "standard output", "standard error"}[e.Stdio]
+	}
+	text := fmt.Sprintf("%s of restore; it was %s", name, e.What)
+	if e.Tty {
+		text += ", a terminal"
+	}
+	return text
+}
 
 const stderr = 2
 

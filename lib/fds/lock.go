@@ -1,15 +1,20 @@
 package fds
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"iter"
 	"math"
 	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
+	"floe/lib/image"
+	"floe/lib/procfs"
 	"floe/lib/record"
+	"floe/lib/stub"
 )
 
 // fileLocks saves the locks that the tree holds through a description. fdinfo
@@ -103,28 +108,49 @@ func parseLock(s string) (*record.FileLock, error) {
 	return l, nil
 }
 
-// LockOp is an fcntl(F_SETLK) that a task with a descriptor table must do: such
-// locks belong to the table. It must come after the last close(2) of any
-// other descriptor of the same file, which would drop the lock.
-type LockOp struct {
-	FilesID uint64
-	Pid     int32 // of the task that took it
-	Fd      int32
-	Type    int16 // F_RDLCK, F_WRLCK
-	Start   int64
-	Len     int64 // 0: to the end
+// recordLock plans an fcntl(F_SETLK) that a task must do: such locks belong to a
+// descriptor table. It must come after the last close(2) of any other descriptor
+// of the same file, which would drop the lock.
+func recordLock(l *record.FileLock) stub.Call {
+	b := make([]byte, 32) // struct flock, whence SEEK_SET
+	binary.LittleEndian.PutUint16(b, uint16(lockType(l)))
+	binary.LittleEndian.PutUint64(b[8:], l.Start)
+	binary.LittleEndian.PutUint64(b[16:], l.Len)
+	return stub.Call{What: "lock of fd", Of: number(l.Fd), Nr: unix.SYS_FCNTL, Args: []stub.Arg{stub.I(l.Fd), stub.I(unix.F_SETLK), stub.D(b)}}
 }
 
-// Locks lists the locks that tasks must take. Locks of descriptions have been
-// taken by Open.
-func (s *Set) Locks() []LockOp {
-	var list []LockOp
-	for _, l := range s.im.FileLocks {
-		if l.Kind == record.FileLock_POSIX {
-			list = append(list, LockOp{l.FilesId, l.Pid, l.Fd, lockType(l), int64(l.Start), int64(l.Len)})
+// Locks plans the locks that processes must take, by pid: each those that it took,
+// if it has the descriptor table still, or else the first that has. Locks of
+// descriptions have been taken by Open.
+func (s *Set) Locks() map[int32]iter.Seq[stub.Call] {
+	takers := map[int32][]*record.FileLock{}
+	first := map[uint64]int32{} // by files_id
+	for _, t := range s.im.Tasks {
+		if _, ok := first[t.FilesId]; !ok && t.State != record.Task_ZOMBIE {
+			first[t.FilesId] = t.Pid
 		}
 	}
-	return list
+	for _, l := range s.im.FileLocks {
+		if l.Kind != record.FileLock_POSIX {
+			continue
+		}
+		pid := l.Pid
+		if t := s.im.Task(pid); t == nil || t.State == record.Task_ZOMBIE || t.FilesId != l.FilesId {
+			pid = first[l.FilesId]
+		}
+		takers[pid] = append(takers[pid], l)
+	}
+	by := map[int32]iter.Seq[stub.Call]{}
+	for pid, list := range takers {
+		by[pid] = func(yield func(stub.Call) bool) {
+			for _, l := range list {
+				if !yield(recordLock(l)) {
+					return
+				}
+			}
+		}
+	}
+	return by
 }
 
 func lockType(l *record.FileLock) int16 {
@@ -179,4 +205,62 @@ func (s *Set) free(fd int, l *record.FileLock) error {
 		return fmt.Errorf("task %d has locked the file since", lk.Pid)
 	}
 	return nil
+}
+
+// CheckLocks looks whether others have locked what the tree had locked, by what
+// /proc/locks shows: no file is opened, and no lock taken.
+func CheckLocks(im *image.Image, report func(error) error) error {
+	if len(im.FileLocks) == 0 {
+		return nil
+	}
+	b, err := procfs.ReadFile("/proc/locks")
+	if err != nil {
+		return err
+	}
+	theirs := map[string][]heldLock{} // by file, as /proc/locks names it
+	for line := range strings.Lines(string(b)) {
+		if l, err := parseLock(line); err == nil {
+			f := strings.Fields(line)
+			theirs[f[5]] = append(theirs[f[5]], heldLock{l, f[4]})
+		}
+	}
+	for _, l := range im.FileLocks {
+		f := im.File(im.OpenFile(l.OpenId).GetPath().GetFileId())
+		var st unix.Stat_t
+		if f == nil || unix.Lstat(string(f.Path), &st) != nil {
+			continue // CheckFiles says so
+		}
+		for _, t := range theirs[fmt.Sprintf("%02x:%02x:%d", unix.Major(st.Dev), unix.Minor(st.Dev), st.Ino)] {
+			if !conflict(l, t.FileLock) {
+				continue
+			}
+			if err := report(about(im, l.OpenId, fmt.Errorf("lock: %s: task %s has locked it", f.Path, t.pid))); err != nil {
+				return err
+			}
+			break
+		}
+	}
+	return nil
+}
+
+// heldLock is a lock that somebody has.
+type heldLock struct {
+	*record.FileLock
+	pid string // as /proc/locks has it; of an open file description, -1
+}
+
+// conflict tells whether two locks of different owners can't both be had.
+func conflict(a, b *record.FileLock) bool {
+	if !a.Exclusive && !b.Exclusive || (a.Kind == record.FileLock_FLOCK) != (b.Kind == record.FileLock_FLOCK) {
+		return false
+	}
+	return a.Start < lockEnd(b) && b.Start < lockEnd(a)
+}
+
+// lockEnd is the first byte after a lock.
+func lockEnd(l *record.FileLock) uint64 {
+	if l.Len == 0 {
+		return math.MaxUint64
+	}
+	return l.Start + l.Len
 }

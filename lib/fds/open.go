@@ -2,11 +2,15 @@ package fds
 
 import (
 	"fmt"
+	"iter"
+	"slices"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 
 	"floe/lib/image"
 	"floe/lib/record"
+	"floe/lib/stub"
 )
 
 // OpenOptions are restore's.
@@ -38,7 +42,8 @@ type Set struct {
 	fds      map[uint64]int // by open_id
 	pipes    map[uint64]*madePipe
 	epolls   []*record.OpenFile
-	adds     []EpollAdd
+	nested   map[uint64]bool        // epolls whose nesting has been checked, by open_id
+	calls    map[uint64][]stub.Call // that tasks must do, by files_id
 	uses     uses
 }
 
@@ -53,7 +58,8 @@ func Open(im *image.Image, opt OpenOptions) (*Set, error) {
 }
 
 func newSet(im *image.Image, opt OpenOptions) *Set {
-	s := &Set{im: im, opt: opt, stdio: [3]int{0, 1, 2}, sameBoot: sameBoot(im), fds: map[uint64]int{}, pipes: map[uint64]*madePipe{}, uses: usesOf(im)}
+	s := &Set{im: im, opt: opt, stdio: [3]int{0, 1, 2}, sameBoot: sameBoot(im), fds: map[uint64]int{}, pipes: map[uint64]*madePipe{},
+		nested: map[uint64]bool{}, calls: map[uint64][]stub.Call{}, uses: usesOf(im)}
 	if opt.Stdio != nil {
 		s.stdio = *opt.Stdio
 	}
@@ -64,7 +70,7 @@ func (s *Set) openAll() error {
 	defer s.closePipes()
 	for _, id := range s.im.OpenOrder {
 		o := s.im.OpenFile(id)
-		k, err := s.kindOf(o)
+		k, err := openerOf(s.im, o)
 		if err == nil {
 			s.fds[id], err = k.open(s, o)
 		}
@@ -76,29 +82,32 @@ func (s *Set) openAll() error {
 	s.closePipes()
 	for _, id := range s.im.OpenOrder {
 		o := s.im.OpenFile(id)
-		k, err := s.kindOf(o)
-		if err == nil {
-			err = k.finish(s, o, s.fds[id])
+		k, err := openerOf(s.im, o)
+		if f, ok := k.(finisher); ok && err == nil {
+			err = f.finish(s, o, s.fds[id])
 		}
 		if err != nil {
 			return s.about(id, err)
 		}
 	}
-	if err := s.fillEpolls(); err != nil {
-		return err
+	for _, k := range kinds {
+		if c, ok := k.(completer); ok {
+			if err := c.complete(s); err != nil {
+				return err
+			}
+		}
 	}
 	return s.takeLocks()
 }
 
-// kindOf finds the kind of a record.
-func (s *Set) kindOf(o *record.OpenFile) (kind, error) {
-	for _, k := range kinds {
-		if k.opens(o, s) {
-			return k, nil
-		}
-	}
-	return nil, fmt.Errorf("it is of a kind that this version does not know; use a newer floe")
-}
+// Calls has what a task with a descriptor table must do itself, once it has the
+// descriptors.
+func (s *Set) Calls(filesID uint64) iter.Seq[stub.Call] { return slices.Values(s.calls[filesID]) }
+
+// number is a descriptor in the words of an error.
+type number int32
+
+func (n number) String() string { return strconv.Itoa(int(n)) }
 
 // closePipes lets go of the pipes but for the ends that the tree has.
 func (s *Set) closePipes() {
@@ -131,8 +140,8 @@ func (s *Set) file(id uint64) (*record.File, error) {
 }
 
 // formatOf is the file type of what o opens by name; 0 when it is unknown.
-func (s *Set) formatOf(o *record.OpenFile) uint32 {
-	return s.im.File(o.GetPath().GetFileId()).GetMode() & unix.S_IFMT
+func formatOf(im *image.Image, o *record.OpenFile) uint32 {
+	return im.File(o.GetPath().GetFileId()).GetMode() & unix.S_IFMT
 }
 
 // about says in an error whose descriptor it is about.
@@ -159,18 +168,25 @@ type uses struct {
 	stdio   map[uint64]bool // by open_id: it is at descriptor 0, 1 or 2 of a task
 	written map[uint64]bool // by pipe_id: an end of it writes
 	slots   map[place]int32 // the lowest number of a description in a table
+	epolls  map[uint64]bool // by open_id
+	signals map[uint64]bool // signalfds, by open_id
 }
 
 // place is a description in a descriptor table.
 type place struct{ filesID, openID uint64 }
 
 func usesOf(im *image.Image) uses {
-	u := uses{polled: map[uint64]bool{}, stdio: map[uint64]bool{}, written: map[uint64]bool{}, slots: map[place]int32{}}
-	epolls := false
+	u := uses{polled: map[uint64]bool{}, stdio: map[uint64]bool{}, written: map[uint64]bool{}, slots: map[place]int32{}, epolls: map[uint64]bool{}, signals: map[uint64]bool{}}
 	for _, id := range im.OpenOrder {
 		o := im.OpenFile(id)
 		for _, t := range o.GetEpoll().GetTargets() {
-			u.polled[t.OpenId], epolls = true, true
+			u.polled[t.OpenId] = true
+		}
+		if o.GetEpoll() != nil {
+			u.epolls[id] = true
+		}
+		if o.GetSignalfd() != nil {
+			u.signals[id] = true
 		}
 		if o.GetPipe() != nil && o.Flags&unix.O_ACCMODE != unix.O_RDONLY {
 			u.written[o.GetPipe().PipeId] = true
@@ -182,7 +198,7 @@ func usesOf(im *image.Image) uses {
 				u.stdio[f.OpenId] = true
 			}
 			at := place{id, f.OpenId}
-			if _, ok := u.slots[at]; epolls && !ok {
+			if _, ok := u.slots[at]; len(u.epolls) > 0 && !ok {
 				u.slots[at] = f.Fd
 			}
 		}

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"floe/lib/image"
 	"floe/lib/record"
 )
 
@@ -21,7 +22,7 @@ func (pathKind) takes(d *desc) bool {
 	return d.info.flags&unix.O_PATH != 0 || d.format() == unix.S_IFREG || d.format() == unix.S_IFDIR
 }
 
-func (pathKind) describe(c *collector, d *desc) error {
+func (pathKind) save(c *collector, d *desc) error {
 	if name, ok := strings.CutPrefix(d.link, "/memfd:"); ok && d.stat.Nlink == 0 {
 		return d.refuse("", "a memfd (%s)", strings.TrimSuffix(name, deletedSuffix))
 	}
@@ -101,8 +102,8 @@ func (c *collector) file(path string, st *status) (uint64, error) {
 	return id, c.tree.Add(&record.Record{Body: &record.Record_File{File: f}}, nil)
 }
 
-func (pathKind) opens(o *record.OpenFile, s *Set) bool {
-	return o.GetPath() != nil && (o.Flags&unix.O_PATH != 0 || s.formatOf(o) != unix.S_IFCHR)
+func (pathKind) opens(im *image.Image, o *record.OpenFile) bool {
+	return o.GetPath() != nil && (o.Flags&unix.O_PATH != 0 || formatOf(im, o) != unix.S_IFCHR)
 }
 
 // creationFlags are the flags that count only while a file is opened, and so don't
@@ -126,6 +127,43 @@ func (pathKind) open(s *Set, o *record.OpenFile) (int, error) {
 
 // openFlags are those that an open file is opened again with.
 func openFlags(o *record.OpenFile) int { return int(o.Flags) &^ (creationFlags | unix.O_ASYNC) }
+
+func (pathKind) check(s *Set, o *record.OpenFile) error {
+	f, err := s.file(o.GetPath().FileId)
+	if err != nil {
+		return err
+	}
+	return checkPath(f, o)
+}
+
+func (pathKind) show(im *image.Image, o *record.OpenFile) string { return showPath(im, o) }
+
+// FileOf is the file that an open file was opened by the name of; 0: it has none.
+func FileOf(o *record.OpenFile) uint64 { return o.GetPath().GetFileId() }
+
+// showPath is a file with the position in it.
+func showPath(im *image.Image, o *record.OpenFile) string {
+	id := o.GetPath().FileId
+	f := im.File(id)
+	if f == nil {
+		return fmt.Sprintf("file %d, which is not there", id)
+	}
+	name := string(f.Path)
+	if f.Deleted {
+		name += deletedSuffix
+	}
+	if f.Mode&unix.S_IFMT != unix.S_IFREG && f.Mode&unix.S_IFMT != 0 {
+		_, format, _ := strings.Cut(formatName(f.Mode), " ")
+		name += ", " + format
+		if f.Rdev != 0 {
+			name += fmt.Sprintf(" %d:%d", unix.Major(f.Rdev), unix.Minor(f.Rdev))
+		}
+		if o.Pos == 0 {
+			return name
+		}
+	}
+	return fmt.Sprintf("%s, at %d of %d", name, o.Pos, f.Size)
+}
 
 // checkPath checks that a file can be opened by its name as o was.
 func checkPath(f *record.File, o *record.OpenFile) error {

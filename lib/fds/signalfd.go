@@ -2,19 +2,22 @@ package fds
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
+	"floe/lib/image"
 	"floe/lib/record"
 )
 
 // signalFD is the kind of signalfd(2). Whose signals it reads depends on who
 // reads: nothing else is in it but its mask.
-type signalFD struct{}
+type signalFD struct{ flagged }
 
 func (signalFD) takes(d *desc) bool { return anonName(d.link) == "signalfd" }
 
-func (signalFD) describe(_ *collector, d *desc) error {
+func (signalFD) save(_ *collector, d *desc) error {
 	mask, err := d.info.uint("sigmask", 16, 64)
 	if err != nil {
 		return err
@@ -23,7 +26,7 @@ func (signalFD) describe(_ *collector, d *desc) error {
 	return nil
 }
 
-func (signalFD) opens(o *record.OpenFile, _ *Set) bool { return o.GetSignalfd() != nil }
+func (signalFD) opens(_ *image.Image, o *record.OpenFile) bool { return o.GetSignalfd() != nil }
 
 func (signalFD) open(_ *Set, o *record.OpenFile) (int, error) {
 	var set unix.Sigset_t
@@ -35,4 +38,25 @@ func (signalFD) open(_ *Set, o *record.OpenFile) (int, error) {
 	return fd, nil
 }
 
-func (signalFD) finish(_ *Set, o *record.OpenFile, fd int) error { return setStatus(fd, o.Flags) }
+func (signalFD) show(_ *image.Image, o *record.OpenFile) string {
+	return "signalfd of " + signalSet(o.GetSignalfd().Mask)
+}
+
+// signalSet names the signals of a set.
+func signalSet(mask uint64) string {
+	var names []string
+	for n := 1; n <= 64; n++ {
+		if mask>>(n-1)&1 == 0 {
+			continue
+		}
+		name := unix.SignalName(unix.Signal(n))
+		if name == "" {
+			name = "signal " + strconv.Itoa(n)
+		}
+		names = append(names, name)
+	}
+	if len(names) == 64 {
+		return "all signals"
+	}
+	return strings.Join(names, " ")
+}

@@ -10,11 +10,11 @@ import (
 
 // socketKind is the kind of sockets. Those that are the tree's stdin, stdout
 // or stderr and lead out of it are the caller's, others can't be saved.
-type socketKind struct{ collectOnly }
+type socketKind struct{}
 
 func (socketKind) takes(d *desc) bool { return d.format() == unix.S_IFSOCK }
 
-func (socketKind) describe(c *collector, d *desc) error {
+func (socketKind) save(c *collector, d *desc) error {
 	fd, err := c.dup(d)
 	if errors.Is(err, unix.EBADF) { // O_PATH of a socket's name
 		return d.refuse("", "a socket opened by its name (%s)", d.link)

@@ -7,7 +7,7 @@ import (
 )
 
 // terminal is the kind of terminals. The tree's own is the caller's.
-type terminal struct{ collectOnly }
+type terminal struct{ external }
 
 // ptmx and the other auxiliary devices of TTYAUX_MAJOR.
 const (
@@ -26,7 +26,7 @@ func (terminal) takes(d *desc) bool {
 	return d.format() == unix.S_IFCHR && d.info.flags&unix.O_PATH == 0 && isTTY(d.stat.Rdev)
 }
 
-func (terminal) describe(c *collector, d *desc) error {
+func (terminal) save(c *collector, d *desc) error {
 	rdev := d.stat.Rdev
 	aux := unix.Major(rdev) == kabi.TTYAUX_MAJOR
 	if aux && unix.Minor(rdev) == minorPtmx {

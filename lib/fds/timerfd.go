@@ -10,7 +10,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"floe/lib/cli"
 	"floe/lib/clocks"
+	"floe/lib/image"
 	"floe/lib/record"
 )
 
@@ -20,11 +22,11 @@ import (
 // freeze. A relative timer gets that at restore, an interval timer too; one with
 // an absolute deadline keeps it where its clock goes on: the time of day always,
 // the others on the same boot.
-type timerFD struct{}
+type timerFD struct{ flagged }
 
 func (timerFD) takes(d *desc) bool { return anonName(d.link) == "timerfd" }
 
-func (timerFD) describe(c *collector, d *desc) error {
+func (timerFD) save(c *collector, d *desc) error {
 	t, err := parseTimer(d.info)
 	if err != nil {
 		return err
@@ -111,7 +113,7 @@ func clockOf(c *record.Clocks, id int32) int64 {
 	return c.GetMonotonicNs()
 }
 
-func (timerFD) opens(o *record.OpenFile, _ *Set) bool { return o.GetTimerfd() != nil }
+func (timerFD) opens(_ *image.Image, o *record.OpenFile) bool { return o.GetTimerfd() != nil }
 
 func (timerFD) open(s *Set, o *record.OpenFile) (int, error) {
 	t := o.GetTimerfd()
@@ -169,4 +171,43 @@ func (s *Set) clocksFor(t *record.OpenFile_TimerFd) (*record.Clocks, error) {
 	return &record.Clocks{RealtimeNs: c.RealtimeNs, MonotonicNs: c.MonotonicNs + own.Monotonic, BoottimeNs: c.BoottimeNs + own.Boottime}, nil
 }
 
-func (timerFD) finish(_ *Set, o *record.OpenFile, fd int) error { return setStatus(fd, o.Flags) }
+// timerClocks are the clocks that a timerfd can have.
+var timerClocks = map[int32]string{
+	unix.CLOCK_REALTIME: "realtime", unix.CLOCK_MONOTONIC: "monotonic", unix.CLOCK_BOOTTIME: "boottime",
+	unix.CLOCK_REALTIME_ALARM: "realtime alarm", unix.CLOCK_BOOTTIME_ALARM: "boottime alarm",
+}
+
+func (timerFD) check(_ *Set, o *record.OpenFile) error {
+	if c := o.GetTimerfd().Clock; timerClocks[c] == "" {
+		return fmt.Errorf("a timerfd of clock %d: there is no such timerfd", c)
+	}
+	return nil
+}
+
+func (timerFD) needs(o *record.OpenFile) (int, string) {
+	if c := o.GetTimerfd().Clock; c == unix.CLOCK_REALTIME_ALARM || c == unix.CLOCK_BOOTTIME_ALARM {
+		return unix.CAP_WAKE_ALARM, "timers that wake the machine up"
+	}
+	return 0, ""
+}
+
+func (timerFD) show(_ *image.Image, o *record.OpenFile) string {
+	t := o.GetTimerfd()
+	clock := timerClocks[t.Clock]
+	if clock == "" {
+		clock = strconv.Itoa(int(t.Clock))
+	}
+	text := "timerfd, clock " + clock
+	if t.ValueNs == 0 {
+		text += ", not set"
+	} else {
+		text += fmt.Sprintf(", due in %s", time.Duration(t.ValueNs))
+	}
+	if t.IntervalNs != 0 {
+		text += fmt.Sprintf(", every %s", time.Duration(t.IntervalNs))
+	}
+	if t.Ticks != 0 {
+		text += fmt.Sprintf(", %s not read", cli.Count(t.Ticks, "tick"))
+	}
+	return text
+}

@@ -64,7 +64,8 @@ func openError(id uint64, format string, args ...any) error {
 // ownerGroup is F_OWNER_PGRP, the last of them.
 const ownerGroup = 2
 
-// checkOpenFiles checks what open files are of.
+// checkOpenFiles checks what all open files have. What is special to a kind is
+// checked in package fds.
 func (im *Image) checkOpenFiles() error {
 	for _, id := range im.OpenOrder {
 		o := im.OpenFile(id)
@@ -80,33 +81,9 @@ func (im *Image) checkOpenFiles() error {
 		if o.OwnerSignal < 0 || o.OwnerSignal > signals {
 			return openError(id, "signal %d: there is no such signal", o.OwnerSignal)
 		}
-		if err := im.checkObject(id, o); err != nil {
-			return err
+		if o.Object == nil {
+			return openError(id, "its kind: %w", ErrUnknown)
 		}
-	}
-	return im.checkNesting()
-}
-
-func (im *Image) checkObject(id uint64, o *record.OpenFile) error {
-	switch b := o.Object.(type) {
-	case *record.OpenFile_Path_:
-		if !im.HasFile(b.Path.FileId) {
-			return openError(id, "it is of file %d, which is not in the image", b.Path.FileId)
-		}
-	case *record.OpenFile_Pipe:
-		if im.Pipes[b.Pipe.PipeId] == nil {
-			return openError(id, "it is an end of pipe %d, which is not in the image", b.Pipe.PipeId)
-		}
-	case *record.OpenFile_Epoll_:
-		return im.checkEpoll(id, b.Epoll)
-	case *record.OpenFile_External_:
-		if b.External.Stdio > 2 {
-			return openError(id, "it is to be descriptor %d of restore, which is none of 0, 1 and 2", b.External.Stdio)
-		}
-	case *record.OpenFile_Timerfd:
-		return checkTimerfd(id, b.Timerfd)
-	case nil:
-		return openError(id, "its kind: %w", ErrUnknown)
 	}
 	return nil
 }

@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"encoding/binary"
 	"iter"
 	"math"
 	"strconv"
@@ -118,52 +117,6 @@ func closeFD(fd int32) stub.Call {
 
 func keepOnExec(fd int32) stub.Call {
 	return stub.Call{What: "F_SETFD of fd", Of: number(fd), Nr: unix.SYS_FCNTL, Args: []stub.Arg{stub.I(fd), stub.I(unix.F_SETFD), stub.I(0)}}
-}
-
-// Watch is one file that an epoll watches, by descriptor numbers of a task.
-type Watch struct {
-	Epoll, FD int32
-	Events    uint32
-	Data      uint64
-}
-
-// Watches plans the filling of epolls, in a task that has the descriptors.
-func Watches(list []Watch) iter.Seq[stub.Call] {
-	return func(yield func(stub.Call) bool) {
-		for _, w := range list {
-			ev := make([]byte, 12) // struct epoll_event, packed
-			binary.LittleEndian.PutUint32(ev, w.Events)
-			binary.LittleEndian.PutUint64(ev[4:], w.Data)
-			if !yield(stub.Call{What: "epoll_ctl of fd", Of: number(w.FD), Nr: unix.SYS_EPOLL_CTL,
-				Args: []stub.Arg{stub.I(w.Epoll), stub.I(unix.EPOLL_CTL_ADD), stub.I(w.FD), stub.D(ev)}}) {
-				return
-			}
-		}
-	}
-}
-
-// Lock is a record lock, fcntl(2), by descriptor number of a task.
-type Lock struct {
-	FD         int32
-	Type       int16 // F_RDLCK, F_WRLCK
-	Start, Len int64 // bytes; Len 0: to the end
-}
-
-// Locks plans the taking of record locks. They belong to the descriptor table
-// that takes them.
-func Locks(list []Lock) iter.Seq[stub.Call] {
-	return func(yield func(stub.Call) bool) {
-		for _, l := range list {
-			b := make([]byte, 32) // struct flock, whence SEEK_SET
-			binary.LittleEndian.PutUint16(b, uint16(l.Type))
-			binary.LittleEndian.PutUint64(b[8:], uint64(l.Start))
-			binary.LittleEndian.PutUint64(b[16:], uint64(l.Len))
-			if !yield(stub.Call{What: "lock of fd", Of: number(l.FD), Nr: unix.SYS_FCNTL,
-				Args: []stub.Arg{stub.I(l.FD), stub.I(unix.F_SETLK), stub.D(b)}}) {
-				return
-			}
-		}
-	}
 }
 
 // Directories plans a task's root, working directory and umask, in a puppet

@@ -2,10 +2,12 @@ package restorer
 
 import (
 	"fmt"
+	"maps"
 	"os"
 
 	"golang.org/x/sys/unix"
 
+	"floe/lib/fds"
 	"floe/lib/plan"
 	"floe/lib/record"
 )
@@ -39,11 +41,7 @@ func (r *Restorer) checkCapabilities(report reasons) error {
 			}
 		}
 	}
-	for _, id := range r.im.OpenOrder {
-		if c := r.im.OpenFile(id).GetTimerfd().GetClock(); c == unix.CLOCK_REALTIME_ALARM || c == unix.CLOCK_BOOTTIME_ALARM {
-			needs[unix.CAP_WAKE_ALARM] = "timers that wake the machine up"
-		}
-	}
+	maps.Copy(needs, fds.Needs(r.im))
 	for _, c := range []int{unix.CAP_SETGID, unix.CAP_SETUID, unix.CAP_SETPCAP, unix.CAP_SYS_NICE, unix.CAP_WAKE_ALARM} {
 		if what := needs[c]; what != "" && !r.own.has(c) {
 			if err := report(fmt.Errorf("%s need %s, which restore has not", what, capabilityNames[c])); err != nil {

@@ -44,12 +44,11 @@ func (r *Restorer) giveDirectories(p *tracer.Ptrace) error {
 }
 
 func (r *Restorer) giveDescriptors(p *tracer.Ptrace) error {
-	watches := r.watches()
 	return r.live(func(t *record.Task) error {
 		if !r.shares.OwnsFiles(t) {
 			return nil
 		}
-		return r.arena.RunSeq(p, tracer.TID(t.Pid), r.directories(t), plan.Descriptors(r.im.Fds[t.FilesId], r.held.open), plan.Watches(watches[t.FilesId]))
+		return r.arena.RunSeq(p, tracer.TID(t.Pid), r.directories(t), plan.Descriptors(r.im.Fds[t.FilesId], r.held.open), r.held.set.Calls(t.FilesId))
 	})
 }
 
@@ -65,42 +64,16 @@ func (r *Restorer) directories(t *record.Task) iter.Seq[stub.Call] {
 // takeLocks comes after all closing: a close of any descriptor of a file drops the
 // locks on it.
 func (r *Restorer) takeLocks(p *tracer.Ptrace) error {
-	locks := r.locks()
+	locks := r.held.set.Locks()
 	if len(locks) == 0 {
 		return nil
 	}
 	return r.live(func(t *record.Task) error {
-		return r.arena.RunSeq(p, tracer.TID(t.Pid), plan.Locks(locks[t.Pid]))
+		if locks[t.Pid] == nil {
+			return nil
+		}
+		return r.arena.RunSeq(p, tracer.TID(t.Pid), locks[t.Pid])
 	})
-}
-
-// watches lists what the epolls of each descriptor table watch.
-func (r *Restorer) watches() map[uint64][]plan.Watch {
-	by := map[uint64][]plan.Watch{}
-	for _, a := range r.held.set.EpollAdds() {
-		by[a.FilesID] = append(by[a.FilesID], plan.Watch{Epoll: a.Epfd, FD: a.Fd, Events: a.Events, Data: a.Data})
-	}
-	return by
-}
-
-// locks lists the record locks that each process takes: those that it took, if it
-// has the descriptor table still, or else the first that has.
-func (r *Restorer) locks() map[int32][]plan.Lock {
-	by := map[int32][]plan.Lock{}
-	first := map[uint64]int32{} // by files_id
-	for _, t := range r.im.Tasks {
-		if t.State != record.Task_ZOMBIE && r.shares.OwnsFiles(t) {
-			first[t.FilesId] = t.Pid
-		}
-	}
-	for _, l := range r.held.set.Locks() {
-		pid := l.Pid
-		if t := r.im.Task(pid); t == nil || t.State == record.Task_ZOMBIE || t.FilesId != l.FilesID {
-			pid = first[l.FilesID]
-		}
-		by[pid] = append(by[pid], plan.Lock{FD: l.Fd, Type: l.Type, Start: l.Start, Len: l.Len})
-	}
-	return by
 }
 
 // makeThreads makes all threads, and gives each what is its own.

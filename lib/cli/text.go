@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"fmt"
@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// human is a number of bytes with three digits or so.
-func human(n uint64) string {
+// Bytes is a number of bytes with three digits or so.
+func Bytes(n uint64) string {
 	const units = "KMGTPE"
 	if n < 1024 {
 		return fmt.Sprintf("%d B", n)
@@ -23,8 +23,8 @@ func human(n uint64) string {
 	return strings.TrimSuffix(strconv.FormatFloat(v, 'f', digits, 64), ".0") + " " + units[u:u+1] + "iB"
 }
 
-// count is a number with its noun: "1 task", "2 tasks".
-func count[N int | uint64](n N, noun string) string {
+// Count is a number with its noun: "1 task", "2 tasks".
+func Count[N int | uint64](n N, noun string) string {
 	if n != 1 {
 		noun += "s"
 	}

@@ -1,12 +1,62 @@
 package fds
 
 import (
+	"errors"
 	"fmt"
 
 	"golang.org/x/sys/unix"
 
 	"floe/lib/record"
 )
+
+// buffer is one of the kernel's buffers of a pipe.
+type buffer struct {
+	size   int // bytes
+	packet bool
+}
+
+// maxBuffer is more than any buffer has: those that come from sockets by
+// splice(2) may be larger than a page.
+const maxBuffer = 1 << 20
+
+// buffersOf is how the data of a pipe lies in it. An image of an earlier version
+// tells packets only.
+func buffersOf(p *record.Pipe, data int) []buffer {
+	var list []buffer
+	switch {
+	case len(p.Buffers) > 0:
+		for _, b := range p.Buffers {
+			list = append(list, buffer{int(b &^ packetBuffer), b&packetBuffer != 0})
+		}
+	case len(p.Packets) > 0:
+		for _, n := range p.Packets {
+			list = append(list, buffer{int(n), true})
+		}
+	case data > 0:
+		list = append(list, buffer{data, false})
+	}
+	return list
+}
+
+// checkBuffers checks that a pipe's contents fit into it: each buffer takes a
+// page at least, and a packet can't be larger than one.
+func checkBuffers(p *record.Pipe, data int) error {
+	slots, sum := 0, 0
+	for _, b := range buffersOf(p, data) {
+		if b.size == 0 || b.packet && b.size > pageSize || b.size > maxBuffer && len(p.Buffers) > 0 {
+			return fmt.Errorf("a buffer of %d bytes", b.size)
+		}
+		slots += (b.size + pageSize - 1) / pageSize
+		sum += b.size
+	}
+	switch {
+	case sum != data:
+		return fmt.Errorf("%d bytes are in it, and %d in its buffers", data, sum)
+	case uint64(slots) > uint64(p.Capacity)/pageSize:
+		return fmt.Errorf("%d pages are in it; its size is %d bytes", slots, p.Capacity)
+	}
+	return nil
+}
 
 // contents copies what is in a pipe, and leaves it there. It also notes how the
 // bytes lie in the kernel's buffers.
@@ -137,4 +187,81 @@ func scratchPipe(capacity int) (scratch, error) {
 func (s scratch) close() {
 	unix.Close(s.read)
 	unix.Close(s.write)
+}
+
+// fill sets a pipe's size and writes what was in it.
+func (m *madePipe) fill(data []byte) error {
+	if m.rec.Capacity > 0 {
+		if _, err := unix.FcntlInt(uintptr(m.write), unix.F_SETPIPE_SZ, int(m.rec.Capacity)); err != nil {
+			return fmt.Errorf("its size of %d bytes: %w", m.rec.Capacity, err)
+		}
+	}
+	if err := setStatus(m.write, unix.O_NONBLOCK); err != nil {
+		return err
+	}
+	if err := checkBuffers(m.rec, len(data)); err != nil || len(data) == 0 {
+		return err
+	}
+	via, err := scratchPipe(maxBuffer)
+	if err != nil {
+		return err
+	}
+	defer via.close()
+	list := buffersOf(m.rec, len(data))
+	for i, b := range list {
+		part := data[:b.size]
+		data = data[b.size:]
+		// A buffer that comes from another pipe is not added to by the next write;
+		// the last one is.
+		if i < len(list)-1 {
+			err = m.move(via, part, b.packet)
+		} else {
+			err = m.put(m.write, part, b.packet)
+		}
+		if err != nil {
+			return fmt.Errorf("writing %d bytes: %w", b.size, err)
+		}
+	}
+	return setStatus(m.write, unix.O_NONBLOCK)
+}
+
+// move makes a buffer in a pipe of this process's own, and moves it.
+func (m *madePipe) move(via scratch, part []byte, packet bool) error {
+	if err := m.put(via.write, part, packet); err != nil {
+		return err
+	}
+	for left := len(part); left > 0; {
+		n, err := unix.Splice(via.read, nil, m.write, nil, left, spliceNonblock)
+		if err != nil {
+			return fmt.Errorf("splice: %w", err)
+		}
+		left -= int(n)
+	}
+	return nil
+}
+
+// put writes a buffer.
+func (m *madePipe) put(fd int, part []byte, packet bool) error {
+	flags := uint32(unix.O_NONBLOCK)
+	if packet {
+		flags |= unix.O_DIRECT
+	}
+	if err := setStatus(fd, flags); err != nil {
+		return err
+	}
+	return writeAll(fd, part)
+}
+
+func writeAll(fd int, b []byte) error {
+	for len(b) > 0 {
+		n, err := unix.Write(fd, b)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		b = b[n:]
+	}
+	return nil
 }
