@@ -1,6 +1,10 @@
 package fds
 
-import "strings"
+import (
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
 
 // isAnon tells whether a descriptor's name is one that the kernel made up:
 // "pipe:[12]", "socket:[12]", "anon_inode:[eventfd]", "net:[4026531833]".
@@ -42,6 +46,9 @@ var anonNames = map[string]string{
 }
 
 func (unsupported) save(_ *collector, d *desc) error {
+	if d.info.flags&unix.O_PATH != 0 {
+		return d.refuse("", "an O_PATH handle of %s", d.link)
+	}
 	if name := anonName(d.link); name != "" {
 		if what, ok := anonNames[name]; ok {
 			return d.refuse("", "%s", what)

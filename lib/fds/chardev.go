@@ -52,7 +52,7 @@ func (charDevice) open(s *Set, o *record.OpenFile) (int, error) {
 	if !isHarmless(f.Rdev) {
 		return -1, fmt.Errorf("%s: device %d:%d is not one that is opened by name", f.Path, unix.Major(f.Rdev), unix.Minor(f.Rdev))
 	}
-	return openChecked(f, int(o.Flags)&^(creationFlags|unix.O_ASYNC), checks{sameBoot: s.sameBoot, force: s.opt.ForceFiles})
+	return openChecked(f, openFlags(o), checks{sameBoot: s.sameBoot, force: s.opt.ForceFiles})
 }
 
 func (charDevice) check(s *Set, o *record.OpenFile) error {

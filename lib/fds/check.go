@@ -25,6 +25,9 @@ func Check(im *image.Image) error {
 }
 
 func (s *Set) check(o *record.OpenFile) error {
+	if o.AsyncFd < 0 || o.AsyncFd >= maxFd {
+		return fmt.Errorf("signals that tell descriptor %d", o.AsyncFd)
+	}
 	k, err := openerOf(s.im, o)
 	if c, ok := k.(checker); ok && err == nil {
 		err = c.check(s, o)

@@ -35,6 +35,7 @@ type collector struct {
 	descs    []*desc
 	byObject map[object][]*desc // each list in kcmp's order
 	nextOpen uint64
+	byID     map[uint64]*desc // by open_id; not those that became several
 	files    map[fileKey]uint64
 	pipes    map[object]*pipeObject
 	extra    []*record.OpenFile // of descriptions that became several
@@ -48,7 +49,7 @@ type collector struct {
 
 // CollectTree adds the records of all that the tree has open.
 func CollectTree(t *Tree) error {
-	c := &collector{tree: t, clock: t.Clock, byObject: map[object][]*desc{}, files: map[fileKey]uint64{},
+	c := &collector{tree: t, clock: t.Clock, byObject: map[object][]*desc{}, byID: map[uint64]*desc{}, files: map[fileKey]uint64{},
 		pipes: map[object]*pipeObject{}, pidfds: map[int32]int{}, held: map[*slot][]line{}, links: map[string]string{}}
 	defer c.close()
 	if t.Step == nil {
@@ -85,7 +86,10 @@ func (c *collector) save() error {
 			c.tree.Step()
 			err := k.save(c, d)
 			if err == nil {
-				err = c.owner(d)
+				err = d.known()
+			}
+			if err == nil {
+				err = c.settings(d)
 			}
 			if err == nil {
 				err = c.fileLocks(d)

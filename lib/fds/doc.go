@@ -25,10 +25,11 @@
 //	finish    what needs other objects to exist           restore
 //	complete  what comes when all are finished            restore
 //	check     is the record such as can be restored?      pagedump, restore
+//	fields    what fdinfo has of it                       fddump
 //	needs     a capability that restore must have         restore --check
 //
-// What a restored tree can notice: an edge-triggered epoll entry reports once
-// what is ready already; a spent EPOLLONESHOT entry whose file was ready for
-// nothing is armed for errors and hang-ups; a fifo that had lost its name is an
-// anonymous pipe.
+// What a restored tree can notice: an edge-triggered epoll entry may report again
+// what is ready already (epolledge.go); a spent EPOLLONESHOT entry whose file was
+// ready for nothing is armed for errors and hang-ups; a fifo that had lost its name
+// is an anonymous pipe.
 package fds

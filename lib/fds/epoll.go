@@ -32,6 +32,8 @@ type watch struct {
 	dev    uint64 // as the kernel has it: major<<20 | minor
 }
 
+func (epollKind) fields() []string { return []string{"tfd"} }
+
 func (epollKind) save(c *collector, d *desc) error {
 	list, err := watches(d.info)
 	if err != nil {
@@ -46,6 +48,26 @@ func (epollKind) save(c *collector, d *desc) error {
 		e.Targets = append(e.Targets, t)
 	}
 	d.rec.Object = &record.OpenFile_Epoll_{Epoll: e}
+	if err := c.busyPolling(d, e); err != nil {
+		return err
+	}
+	return c.edges(d, e)
+}
+
+// busyPolling saves how an epoll polls network devices.
+func (c *collector) busyPolling(d *desc, e *record.OpenFile_Epoll) error {
+	fd, err := c.dup(d)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	var p kabi.EpollParams
+	switch err := epollParams(fd, unix.EPIOCGPARAMS, &p); {
+	case errors.Is(err, unix.ENOTTY), errors.Is(err, unix.EINVAL), errors.Is(err, unix.EOPNOTSUPP): // before Linux 6.9
+	case err != nil:
+		return fmt.Errorf("EPIOCGPARAMS: %w", err)
+	}
+	e.BusyPollUsecs, e.BusyPollBudget, e.PreferBusyPoll = p.BusyPollUsecs, uint32(p.BusyPollBudget), p.PreferBusyPoll != 0
 	return nil
 }
 
@@ -97,7 +119,7 @@ func parseWatch(s string) (w watch, err error) {
 		case "sdev:":
 			w.dev = v
 		default:
-			continue
+			return w, fmt.Errorf("%s: unknown", f[i])
 		}
 		seen++
 	}
@@ -191,6 +213,16 @@ func (epollKind) open(_ *Set, _ *record.OpenFile) (int, error) {
 // finish notes what the epoll watches; fillEpolls adds it when all is open.
 func (epollKind) finish(s *Set, o *record.OpenFile, fd int) error {
 	s.epolls = append(s.epolls, o)
+	e := o.GetEpoll()
+	p := kabi.EpollParams{BusyPollUsecs: e.BusyPollUsecs, BusyPollBudget: uint16(e.BusyPollBudget)}
+	if e.PreferBusyPoll {
+		p.PreferBusyPoll = 1
+	}
+	if p != (kabi.EpollParams{}) {
+		if err := epollParams(fd, unix.EPIOCSPARAMS, &p); err != nil {
+			return fmt.Errorf("epoll: busy polling (EPIOCSPARAMS): %w; it needs Linux 6.9, and CAP_NET_ADMIN for a budget above 64", err)
+		}
+	}
 	return setStatus(fd, o.Flags)
 }
 
@@ -213,6 +245,9 @@ func (s *Set) addInTask(o *record.OpenFile, t *record.OpenFile_Epoll_Target) err
 }
 
 func (epollKind) check(s *Set, o *record.OpenFile) error {
+	if b := o.GetEpoll().BusyPollBudget; b > math.MaxUint16 {
+		return fmt.Errorf("an epoll with a busy poll budget of %d", b)
+	}
 	for _, t := range o.GetEpoll().Targets {
 		switch {
 		case t.OpenId == o.OpenId || !s.im.HasOpenFile(t.OpenId):
@@ -296,7 +331,7 @@ func (s *Set) fillEpolls() error {
 	}
 	return inOwnTable(func() error {
 		high, err := s.raise(int(top) + 1)
-		for _, o := range s.epolls {
+		for _, o := range innerFirst(s.epolls) {
 			if err == nil {
 				err = s.about(o.OpenId, s.fillEpoll(o, high))
 			}
@@ -339,9 +374,9 @@ func (s *Set) raise(floor int) (map[uint64]int, error) {
 // fillEpoll fills one epoll.
 func (s *Set) fillEpoll(o *record.OpenFile, high map[uint64]int) error {
 	targets := o.GetEpoll().Targets
-	for _, spentOnes := range []bool{true, false} {
+	for turn := range turns {
 		for _, t := range targets {
-			if spent(t.Events) != spentOnes {
+			if turnOf(t) != turn {
 				continue
 			}
 			if s.uses.signals[t.OpenId] {
@@ -370,8 +405,11 @@ func (s *Set) addWatch(ep, fd int, t *record.OpenFile_Epoll_Target) error {
 		return fmt.Errorf("dup3: %w; raise the limit of open files (ulimit -n)", err)
 	}
 	ev := unix.EpollEvent{Events: t.Events, Fd: int32(t.Data), Pad: int32(t.Data >> 32)}
-	if spent(t.Events) {
+	switch turnOf(t) {
+	case turnSpent:
 		return spend(ep, int(t.Fd), ev)
+	case turnReported:
+		return s.addReported(ep, int(t.Fd), ev, t)
 	}
 	err := unix.EpollCtl(ep, unix.EPOLL_CTL_ADD, int(t.Fd), &ev)
 	if errors.Is(err, unix.EPERM) && s.im.OpenFile(t.OpenId).GetExternal() != nil {

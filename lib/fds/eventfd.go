@@ -16,6 +16,10 @@ type eventFD struct{ flagged }
 
 func (eventFD) takes(d *desc) bool { return anonName(d.link) == "eventfd" }
 
+func (eventFD) fields() []string {
+	return []string{"eventfd-count", "eventfd-semaphore", "eventfd-id"} // the id is the kernel's
+}
+
 func (eventFD) save(_ *collector, d *desc) error {
 	count, err := d.info.uint("eventfd-count", 16, 64)
 	if err != nil {

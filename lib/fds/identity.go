@@ -72,17 +72,41 @@ func openChecked(f *record.File, flags int, ck checks) (int, error) {
 	if err := ck.check(f, &st, handle); err != nil {
 		return -1, err
 	}
-	if flags&unix.O_PATH != 0 && flags&unix.O_NOFOLLOW != 0 {
+	flags &^= creationFlags
+	if flags == unix.O_PATH|unix.O_NOFOLLOW {
 		return unix.FcntlInt(uintptr(handle), unix.F_DUPFD_CLOEXEC, 0)
 	}
-	flags &^= creationFlags | unix.O_NOFOLLOW
 	// O_NONBLOCK: another process's lease on the file is an error, not a wait.
-	fd, err := reopen(handle, flags|unix.O_NONBLOCK)
+	fd, err := -1, error(nil)
+	if flags&unix.O_NOFOLLOW == 0 {
+		fd, err = reopen(handle, flags|unix.O_NONBLOCK)
+	} else {
+		fd, err = openNamed(path, flags|unix.O_NONBLOCK, &st)
+	}
 	if err == nil && flags&(unix.O_NONBLOCK|unix.O_PATH) == 0 {
 		err = setStatus(fd, uint32(flags))
 	}
 	if err != nil {
 		return -1, fmt.Errorf("%s: %w", path, err)
+	}
+	return fd, nil
+}
+
+// openNamed opens by its name what was opened with O_NOFOLLOW: the description
+// shows the flag, and a link of /proc can't be opened with it. It must be the file
+// that st describes.
+func openNamed(path string, flags int, st *unix.Stat_t) (int, error) {
+	fd, err := unix.Open(path, flags|unix.O_CLOEXEC|unix.O_NOCTTY, 0)
+	if err != nil {
+		return -1, err
+	}
+	var now unix.Stat_t
+	if err = unix.Fstat(fd, &now); err == nil && (now.Dev != st.Dev || now.Ino != st.Ino) {
+		err = fmt.Errorf("another file has its name now")
+	}
+	if err != nil {
+		unix.Close(fd)
+		return -1, err
 	}
 	return fd, nil
 }

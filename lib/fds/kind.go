@@ -2,6 +2,9 @@ package fds
 
 import (
 	"fmt"
+	"slices"
+
+	"golang.org/x/sys/unix"
 
 	"floe/lib/image"
 	"floe/lib/record"
@@ -36,6 +39,12 @@ type opener interface {
 	show(im *image.Image, o *record.OpenFile) string
 }
 
+// informed is a kind with fields of its own in /proc/PID/fdinfo. What a newer kernel
+// adds is refused until somebody has looked what it means.
+type informed interface {
+	fields() []string
+}
+
 // finisher is a kind that needs the other descriptions to be open: finish is
 // called for each of its own when all are.
 type finisher interface {
@@ -65,12 +74,32 @@ type flagged struct{}
 func (flagged) finish(_ *Set, o *record.OpenFile, fd int) error { return setStatus(fd, o.Flags) }
 
 func kindOf(d *desc) kind {
+	if d.info.flags&unix.O_PATH != 0 && isAnon(d.link) {
+		return unsupported{}
+	}
 	for _, k := range kinds {
 		if k.takes(d) {
 			return k
 		}
 	}
 	return unsupported{}
+}
+
+// known makes sure that fdinfo has nothing that d's kind doesn't know.
+func (d *desc) known() error {
+	if d.rec.GetExternal() != nil {
+		return nil
+	}
+	fields := []string{"lock"}
+	if k, ok := d.kind.(informed); ok {
+		fields = append(fields, k.fields()...)
+	}
+	for _, l := range d.info.rest {
+		if !slices.Contains(fields, l.key) {
+			return d.refuse("use a newer floe, or close it", "%s, of which this kernel says something that this version does not know (%q in fdinfo),", d.link, l.key)
+		}
+	}
+	return nil
 }
 
 // openerOf finds the kind of a record.

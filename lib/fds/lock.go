@@ -39,17 +39,41 @@ func (c *collector) fileLocks(d *desc) error {
 			lock.OpenId = s.id()
 			if lock.Kind == record.FileLock_POSIX {
 				lock.FilesId, lock.Fd = s.table.id, s.fd
-			} else {
-				lock.Pid = 0
 			}
 			key := held{lock.FilesId, lock.Kind, lock.Start, lock.Len}
-			if !seen[key] {
-				seen[key] = true
-				c.locks = append(c.locks, lock)
+			if seen[key] {
+				continue
 			}
+			seen[key] = true
+			if lock.Kind != record.FileLock_POSIX {
+				c.taker(d, lock)
+			}
+			c.locks = append(c.locks, lock)
 		}
 	}
 	return nil
+}
+
+// taker finds a descriptor by which the process that took a lock of a description
+// can take it again: /proc/locks shows its number. Locks of open file descriptions
+// (F_OFD_SETLK) have none.
+func (c *collector) taker(d *desc, l *record.FileLock) {
+	pid := l.Pid
+	l.Pid = 0
+	if l.Kind != record.FileLock_FLOCK {
+		return
+	}
+	for _, t := range c.tree.Tasks {
+		if t.Pid != pid || t.State == record.Task_ZOMBIE {
+			continue
+		}
+		for _, s := range d.slots {
+			if s.table.id == t.FilesId && s.id() == l.OpenId {
+				l.Pid, l.FilesId, l.Fd = pid, t.FilesId, s.fd
+				return
+			}
+		}
+	}
 }
 
 // lockSort is the error for a lock of a sort that can't be saved.
@@ -119,9 +143,21 @@ func recordLock(l *record.FileLock) stub.Call {
 	return stub.Call{What: "lock of fd", Of: number(l.Fd), Nr: unix.SYS_FCNTL, Args: []stub.Arg{stub.I(l.Fd), stub.I(unix.F_SETLK), stub.D(b)}}
 }
 
+// wholeLock plans a flock(2) by the process that took it.
+func wholeLock(l *record.FileLock) stub.Call {
+	return stub.Call{What: "flock of fd", Of: number(l.Fd), Nr: unix.SYS_FLOCK, Args: []stub.Arg{stub.I(l.Fd), stub.I(flockHow(l) | unix.LOCK_NB)}}
+}
+
+func flockHow(l *record.FileLock) int {
+	if l.Exclusive {
+		return unix.LOCK_EX
+	}
+	return unix.LOCK_SH
+}
+
 // Locks plans the locks that processes must take, by pid: each those that it took,
-// if it has the descriptor table still, or else the first that has. Locks of
-// descriptions have been taken by Open.
+// if it has the descriptor table still, or else the first that has. Open has taken
+// those whose taker doesn't matter.
 func (s *Set) Locks() map[int32]iter.Seq[stub.Call] {
 	takers := map[int32][]*record.FileLock{}
 	first := map[uint64]int32{} // by files_id
@@ -131,7 +167,7 @@ func (s *Set) Locks() map[int32]iter.Seq[stub.Call] {
 		}
 	}
 	for _, l := range s.im.FileLocks {
-		if l.Kind != record.FileLock_POSIX {
+		if l.Kind == record.FileLock_OFD || l.Kind == record.FileLock_FLOCK && l.Pid == 0 {
 			continue
 		}
 		pid := l.Pid
@@ -144,7 +180,11 @@ func (s *Set) Locks() map[int32]iter.Seq[stub.Call] {
 	for pid, list := range takers {
 		by[pid] = func(yield func(stub.Call) bool) {
 			for _, l := range list {
-				if !yield(recordLock(l)) {
+				c := recordLock(l)
+				if l.Kind == record.FileLock_FLOCK {
+					c = wholeLock(l)
+				}
+				if !yield(c) {
 					return
 				}
 			}
@@ -175,11 +215,10 @@ func (s *Set) takeLocks() error {
 		case record.FileLock_POSIX:
 			err = s.free(fd, l)
 		case record.FileLock_FLOCK:
-			how := unix.LOCK_SH
-			if l.Exclusive {
-				how = unix.LOCK_EX
+			err = unix.Flock(fd, flockHow(l)|unix.LOCK_NB)
+			if l.Pid != 0 && err == nil { // it can be had
+				err = unix.Flock(fd, unix.LOCK_UN)
 			}
-			err = unix.Flock(fd, how|unix.LOCK_NB)
 		case record.FileLock_OFD:
 			err = unix.FcntlFlock(uintptr(fd), unix.F_OFD_SETLK, &unix.Flock_t{Type: lockType(l), Start: int64(l.Start), Len: int64(l.Len)})
 		default:

@@ -86,6 +86,9 @@ func (s *Set) openAll() error {
 		if f, ok := k.(finisher); ok && err == nil {
 			err = f.finish(s, o, s.fds[id])
 		}
+		if err == nil {
+			err = setWriteHint(s.fds[id], o)
+		}
 		if err != nil {
 			return s.about(id, err)
 		}

@@ -11,7 +11,7 @@ import (
 func TestOwners(t *testing.T) {
 	v := python(t, `
 signal.signal(signal.SIGRTMIN, signal.SIG_IGN); signal.signal(signal.SIGIO, signal.SIG_IGN)
-r, w = os.pipe(); os.dup2(r, 60); os.dup2(w, 61)
+r, w = os.pipe(); os.dup2(r, 60); os.dup2(w, 61); os.close(r); os.close(w)
 fcntl.fcntl(60, 15, struct.pack("ii", 1, os.getpid()))  # F_SETOWN_EX
 fcntl.fcntl(60, 10, int(signal.SIGRTMIN))               # F_SETSIG
 fcntl.fcntl(60, fcntl.F_SETFL, os.O_ASYNC | os.O_NONBLOCK)

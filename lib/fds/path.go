@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"floe/lib/image"
+	"floe/lib/kabi"
 	"floe/lib/record"
 )
 
@@ -30,6 +31,12 @@ func (pathKind) save(c *collector, d *desc) error {
 	if what == "" && d.info.flags&tmpFile != 0 {
 		what, hint = fmt.Sprintf("a file made with O_TMPFILE (%s)", d.link), "open it by its name"
 	}
+	if what == "" && d.info.flags&unix.O_PATH == 0 && d.info.writes() && pressure(d.link) {
+		what = fmt.Sprintf("a file of pressure information that may have a trigger (%s)", d.link)
+	}
+	if what == "" && d.info.flags&(unix.O_PATH|kabi.O_LARGEFILE) == 0 {
+		what, hint = fmt.Sprintf("a file that was opened without O_LARGEFILE, as 32-bit programs do (%s)", d.link), ""
+	}
 	if what != "" {
 		return d.refuse(hint, "%s", what)
 	}
@@ -39,6 +46,16 @@ func (pathKind) save(c *collector, d *desc) error {
 	}
 	d.rec.Object = &record.OpenFile_Path_{Path: &record.OpenFile_Path{FileId: id}}
 	return nil
+}
+
+// pressure tells whether a name is that of a file of pressure stall information. A
+// trigger that is written into one belongs to the description, and isn't shown.
+func pressure(name string) bool {
+	if strings.HasPrefix(name, "/proc/pressure/") {
+		return true
+	}
+	var fs unix.Statfs_t
+	return strings.HasSuffix(name, ".pressure") && unix.Statfs(name, &fs) == nil && fs.Type == unix.CGROUP2_SUPER_MAGIC
 }
 
 const deletedSuffix = " (deleted)"
@@ -126,7 +143,7 @@ func (pathKind) open(s *Set, o *record.OpenFile) (int, error) {
 }
 
 // openFlags are those that an open file is opened again with.
-func openFlags(o *record.OpenFile) int { return int(o.Flags) &^ (creationFlags | unix.O_ASYNC) }
+func openFlags(o *record.OpenFile) int { return int(o.Flags) &^ creationFlags }
 
 func (pathKind) check(s *Set, o *record.OpenFile) error {
 	f, err := s.file(o.GetPath().FileId)

@@ -9,6 +9,7 @@ import (
 
 	"floe/lib/cli"
 	"floe/lib/image"
+	"floe/lib/kabi"
 	"floe/lib/record"
 )
 
@@ -73,6 +74,9 @@ func (c *collector) pipe(d *desc) (*pipeObject, error) {
 func (c *collector) lookAt(p *pipeObject, d *desc) error {
 	key := d.object()
 	for _, e := range c.byObject[key] {
+		if e.info.flags&unix.O_PATH != 0 {
+			continue // that is its name
+		}
 		if e.info.reads() {
 			p.readers = append(p.readers, e)
 		}
@@ -83,8 +87,28 @@ func (c *collector) lookAt(p *pipeObject, d *desc) error {
 	if err := c.leadsOut(p, d); err != nil || p.outside != "" {
 		return err
 	}
+	if err := p.checkLarge(d); err != nil {
+		return err
+	}
 	p.rec = &record.Pipe{PipeId: uint64(len(c.pipes)), Uid: d.stat.Uid, Gid: d.stat.Gid, Mode: d.stat.Mode}
 	return c.savePipe(p, d)
+}
+
+// checkLarge makes sure that all ends but those that pipe(2) made have O_LARGEFILE,
+// as those have that a 64-bit program opens.
+func (p *pipeObject) checkLarge(d *desc) error {
+	var small [2]int
+	for i, ends := range [][]*desc{p.readers, p.writers} {
+		for _, e := range ends {
+			if e.info.flags&kabi.O_LARGEFILE != 0 {
+				continue
+			}
+			if small[i]++; small[i] > 1 || !isAnon(d.link) || e.info.access() == unix.O_RDWR {
+				return e.refuse("", "%s that was opened without O_LARGEFILE, as 32-bit programs do,", pipeName(e))
+			}
+		}
+	}
+	return nil
 }
 
 // leadsOut decides whether somebody outside of the tree has to do with a pipe.
@@ -135,7 +159,7 @@ func (c *collector) polls(d *desc, event int16) (bool, error) {
 		return false, err
 	}
 	defer unix.Close(fd)
-	p := []unix.PollFd{{Fd: int32(fd)}}
+	p := []unix.PollFd{{Fd: int32(fd), Events: event}}
 	if _, err := unix.Poll(p, 0); err != nil {
 		return false, fmt.Errorf("poll: %w", err)
 	}
@@ -179,7 +203,9 @@ func (pipeKind) opens(_ *image.Image, o *record.OpenFile) bool { return o.GetPip
 // every end is open.
 type madePipe struct {
 	rec         *record.Pipe
-	read, write int // -1: none
+	file        *record.File // of a fifo
+	read, write int          // -1: none
+	given       [2]bool      // read and write are ends of the tree's
 }
 
 func (m *madePipe) close() {
@@ -197,13 +223,31 @@ func (pipeKind) open(s *Set, o *record.OpenFile) (int, error) {
 	if err != nil {
 		return -1, err
 	}
-	access := int(o.Flags) & unix.O_ACCMODE
-	// O_NONBLOCK: a fifo whose other end nobody has must not be waited for.
-	fd, err := reopen(m.base(access), access|unix.O_NONBLOCK)
+	fd, err := m.end(s, o)
 	if err != nil {
 		return -1, fmt.Errorf("opening an end of pipe %d: %w", end.PipeId, err)
 	}
 	return fd, nil
+}
+
+// end opens an end. Those that pipe(2) made have no O_LARGEFILE, which any open(2)
+// sets, of /dev/stdin for one.
+func (m *madePipe) end(s *Set, o *record.OpenFile) (int, error) {
+	access := int(o.Flags) & unix.O_ACCMODE
+	if o.Flags&kabi.O_LARGEFILE == 0 && m.file == nil && access != unix.O_RDWR {
+		fd := []int{unix.O_RDONLY: m.read, unix.O_WRONLY: m.write}[access]
+		if m.given[access] {
+			return -1, fmt.Errorf("a pipe has one such end that pipe(2) made")
+		}
+		m.given[access] = true
+		return unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+	}
+	// O_NONBLOCK: a fifo whose other end nobody has must not be waited for.
+	flags := openFlags(o)&^(settable|unix.O_ASYNC) | unix.O_NONBLOCK
+	if flags&unix.O_NOFOLLOW != 0 && m.file != nil {
+		return openChecked(m.file, flags, s.checks())
+	}
+	return reopen(m.base(access), flags)
 }
 
 func (m *madePipe) base(access int) int {
@@ -260,6 +304,9 @@ func newPipe(m *madePipe) error {
 	return nil
 }
 
+// checks are how closely files are checked that are not mapped.
+func (s *Set) checks() checks { return checks{sameBoot: s.sameBoot, force: s.opt.ForceFiles} }
+
 // openFifo opens a fifo both ways, so that no end has to wait for another.
 func (s *Set) openFifo(m *madePipe) error {
 	f, err := s.file(m.rec.FifoFile)
@@ -269,7 +316,8 @@ func (s *Set) openFifo(m *madePipe) error {
 	if f.Mode&unix.S_IFMT != unix.S_IFIFO {
 		return fmt.Errorf("%s: it is %s in the image", f.Path, formatName(f.Mode))
 	}
-	ck := checks{sameBoot: s.sameBoot, force: s.opt.ForceFiles}
+	m.file = f
+	ck := s.checks()
 	if err := nobodyElse(f, ck); err != nil {
 		return err
 	}
@@ -318,7 +366,7 @@ func (pipeKind) finish(s *Set, o *record.OpenFile, fd int) error {
 	end := o.GetPipe()
 	if s.im.Pipes[end.PipeId].GetFifoFile() != 0 && !end.HungUp && !s.uses.written[end.PipeId] {
 		// A reader that is opened while nobody writes does not poll as hung up.
-		idle, err := reopen(fd, unix.O_RDONLY|unix.O_NONBLOCK)
+		idle, err := s.pipeAgain(fd, o)
 		if err != nil {
 			return fmt.Errorf("opening a fifo again: %w", err)
 		}
@@ -328,6 +376,16 @@ func (pipeKind) finish(s *Set, o *record.OpenFile, fd int) error {
 		}
 	}
 	return setStatus(fd, o.Flags)
+}
+
+// pipeAgain opens an end of a fifo once more.
+func (s *Set) pipeAgain(fd int, o *record.OpenFile) (int, error) {
+	f, err := s.file(s.im.Pipes[o.GetPipe().PipeId].FifoFile)
+	if err != nil {
+		return -1, err
+	}
+	m := &madePipe{file: f, read: fd, write: -1}
+	return m.end(s, o)
 }
 
 func (pipeKind) check(s *Set, o *record.OpenFile) error {

@@ -17,6 +17,8 @@ type signalFD struct{ flagged }
 
 func (signalFD) takes(d *desc) bool { return anonName(d.link) == "signalfd" }
 
+func (signalFD) fields() []string { return []string{"sigmask"} }
+
 func (signalFD) save(_ *collector, d *desc) error {
 	mask, err := d.info.uint("sigmask", 16, 64)
 	if err != nil {

@@ -197,6 +197,7 @@ func (c *collector) share(d *desc) error {
 	c.nextOpen++
 	d.rec = &record.OpenFile{OpenId: c.nextOpen, Flags: d.info.flags, Pos: d.info.pos}
 	d.kind = kindOf(d)
+	c.byID[c.nextOpen] = d
 	c.descs = append(c.descs, d)
 	c.byObject[d.object()] = slices.Insert(known, at, d)
 	return nil

@@ -26,6 +26,10 @@ type timerFD struct{ flagged }
 
 func (timerFD) takes(d *desc) bool { return anonName(d.link) == "timerfd" }
 
+func (timerFD) fields() []string {
+	return []string{"clockid", "ticks", "settime flags", "it_value", "it_interval"}
+}
+
 func (timerFD) save(c *collector, d *desc) error {
 	t, err := parseTimer(d.info)
 	if err != nil {

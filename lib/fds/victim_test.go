@@ -127,7 +127,11 @@ func (v *victim) freeze() []*record.Task {
 			v.t.Fatal(err)
 		}
 		v.awaitState(pid, 'T')
-		task := &record.Task{Pid: pid, Ppid: v.pids[0], Tids: []int32{pid}, Comm: commOf(int(pid)), FilesId: uint64(i + 1), FsId: uint64(i + 1), MmId: uint64(i + 1)}
+		pgid, err := unix.Getpgid(int(pid))
+		if err != nil {
+			v.t.Fatal(err)
+		}
+		task := &record.Task{Pid: pid, Pgid: int32(pgid), Ppid: v.pids[0], Tids: []int32{pid}, Comm: commOf(int(pid)), FilesId: uint64(i + 1), FsId: uint64(i + 1), MmId: uint64(i + 1)}
 		for _, other := range tasks {
 			if r, err := kcmp(other.Pid, pid, kabi.KCMP_FILES, 0, 0); err != nil {
 				v.t.Fatal(err)

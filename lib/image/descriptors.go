@@ -121,7 +121,7 @@ func (im *Image) checkLocks() error {
 			return fmt.Errorf("lock on open file %d, which is not in the image", l.OpenId)
 		case l.Start > 1<<63-1 || l.Len > 1<<63-1-l.Start:
 			return fmt.Errorf("lock on open file %d: %d bytes at %d", l.OpenId, l.Len, l.Start)
-		case l.Kind == record.FileLock_POSIX && im.Fd(l.FilesId, l.Fd).GetOpenId() != l.OpenId:
+		case (l.Kind == record.FileLock_POSIX || l.Kind == record.FileLock_FLOCK && l.Pid != 0) && im.Fd(l.FilesId, l.Fd).GetOpenId() != l.OpenId:
 			return fmt.Errorf("lock on open file %d: fd %d of descriptor table %d is not that file", l.OpenId, l.Fd, l.FilesId)
 		}
 	}

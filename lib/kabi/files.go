@@ -19,7 +19,21 @@ const (
 	F_OWNER_TID  = 0
 	F_OWNER_PID  = 1
 	F_OWNER_PGRP = 2
+	// F_GETOWNER_UIDS gives the real and the effective user that set the owner.
+	F_GETOWNER_UIDS = 17
+	// O_LARGEFILE as a 64-bit kernel has it in a description's flags; x/sys has what
+	// a 64-bit program passes.
+	O_LARGEFILE = 0o100000
 )
+
+// EpollParams is struct epoll_params, of EPIOCGPARAMS and EPIOCSPARAMS.
+// include/uapi/linux/eventpoll.h
+type EpollParams struct {
+	BusyPollUsecs  uint32
+	BusyPollBudget uint16
+	PreferBusyPoll uint8
+	Pad            uint8
+}
 
 // Majors of character devices. include/uapi/linux/major.h
 const (

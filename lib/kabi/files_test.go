@@ -13,6 +13,7 @@ func TestFileStructs(t *testing.T) {
 	}{
 		{"struct kcmp_epoll_slot", binary.Size(KcmpEpollSlot{}), 12},
 		{"struct f_owner_ex", binary.Size(FOwnerEx{}), 8},
+		{"struct epoll_params", binary.Size(EpollParams{}), 8},
 		{"struct unix_diag_req", binary.Size(UnixDiagReq{}), 24},
 	} {
 		if c.got != c.want {

@@ -4634,7 +4634,11 @@ type OpenFile struct {
 	Pos         int64
 	Owner       int32 // F_SETOWN: pid, or minus a process group; 0 none
 	OwnerSignal int32
-	OwnerType   int32             // F_OWNER_*
+	OwnerType   int32  // F_OWNER_*
+	OwnerUid    uint32 // who set the owner: F_GETOWNER_UIDS
+	OwnerEuid   uint32
+	AsyncFd     int32             // with O_ASYNC: the number that its signals tell, si_fd
+	WriteHint   uint64            // of the inode: F_GET_RW_HINT
 	Object      isOpenFile_Object // *OpenFile_Path_, *OpenFile_Pipe, *OpenFile_Eventfd, *OpenFile_Epoll_, *OpenFile_Timerfd, *OpenFile_Signalfd, *OpenFile_External_
 	unknown     []byte            // fields that this version does not know, as they came
 }
@@ -4663,7 +4667,7 @@ func (*OpenFile_Timerfd) isOpenFile_Object()   {}
 func (*OpenFile_Signalfd) isOpenFile_Object()  {}
 func (*OpenFile_External_) isOpenFile_Object() {}
 
-const sizeOpenFile = 80 // bytes
+const sizeOpenFile = 96 // bytes
 
 func (x *OpenFile) GetOpenId() uint64 {
 	if x == nil {
@@ -4705,6 +4709,34 @@ func (x *OpenFile) GetOwnerType() int32 {
 		return 0
 	}
 	return x.OwnerType
+}
+
+func (x *OpenFile) GetOwnerUid() uint32 {
+	if x == nil {
+		return 0
+	}
+	return x.OwnerUid
+}
+
+func (x *OpenFile) GetOwnerEuid() uint32 {
+	if x == nil {
+		return 0
+	}
+	return x.OwnerEuid
+}
+
+func (x *OpenFile) GetAsyncFd() int32 {
+	if x == nil {
+		return 0
+	}
+	return x.AsyncFd
+}
+
+func (x *OpenFile) GetWriteHint() uint64 {
+	if x == nil {
+		return 0
+	}
+	return x.WriteHint
 }
 
 func (x *OpenFile) GetObject() isOpenFile_Object {
@@ -4773,6 +4805,10 @@ func (x *OpenFile) encode(e *encoder) {
 	e.sint32(32, x.Owner)
 	e.sint32(40, x.OwnerSignal)
 	e.sint32(48, x.OwnerType)
+	e.uint32(56, x.OwnerUid)
+	e.uint32(64, x.OwnerEuid)
+	e.sint32(72, x.AsyncFd)
+	e.uint64(80, x.WriteHint)
 	switch w := x.Object.(type) {
 	case *OpenFile_Path_:
 		e.message(130, w.Path)
@@ -4806,6 +4842,14 @@ func (x *OpenFile) decode(d *decoder, tag uint64) bool {
 		x.OwnerSignal = d.sint32()
 	case 48:
 		x.OwnerType = d.sint32()
+	case 56:
+		x.OwnerUid = d.uint32()
+	case 64:
+		x.OwnerEuid = d.uint32()
+	case 72:
+		x.AsyncFd = d.sint32()
+	case 80:
+		x.WriteHint = d.uint64()
 	case 130:
 		w, ok := x.Object.(*OpenFile_Path_)
 		if !ok {
@@ -5000,16 +5044,41 @@ func (x *OpenFile_EventFd) keep(b []byte) { x.unknown = append(x.unknown, b...) 
 
 type OpenFile_Epoll struct {
 	Targets []*OpenFile_Epoll_Target
-	unknown []byte // fields that this version does not know, as they came
+	// Busy polling, struct epoll_params.
+	BusyPollUsecs  uint32
+	BusyPollBudget uint32
+	PreferBusyPoll bool
+	unknown        []byte // fields that this version does not know, as they came
 }
 
-const sizeOpenFile_Epoll = 48 // bytes
+const sizeOpenFile_Epoll = 64 // bytes
 
 func (x *OpenFile_Epoll) GetTargets() []*OpenFile_Epoll_Target {
 	if x == nil {
 		return nil
 	}
 	return x.Targets
+}
+
+func (x *OpenFile_Epoll) GetBusyPollUsecs() uint32 {
+	if x == nil {
+		return 0
+	}
+	return x.BusyPollUsecs
+}
+
+func (x *OpenFile_Epoll) GetBusyPollBudget() uint32 {
+	if x == nil {
+		return 0
+	}
+	return x.BusyPollBudget
+}
+
+func (x *OpenFile_Epoll) GetPreferBusyPoll() bool {
+	if x == nil {
+		return false
+	}
+	return x.PreferBusyPoll
 }
 
 func (x *OpenFile_Epoll) encode(e *encoder) {
@@ -5019,6 +5088,9 @@ func (x *OpenFile_Epoll) encode(e *encoder) {
 	for _, v := range x.Targets {
 		e.message(10, v)
 	}
+	e.uint32(16, x.BusyPollUsecs)
+	e.uint32(24, x.BusyPollBudget)
+	e.bool(32, x.PreferBusyPoll)
 	e.b = append(e.b, x.unknown...)
 }
 
@@ -5029,6 +5101,12 @@ func (x *OpenFile_Epoll) decode(d *decoder, tag uint64) bool {
 		v := new(OpenFile_Epoll_Target)
 		x.Targets = append(x.Targets, v)
 		d.message(v)
+	case 16:
+		x.BusyPollUsecs = d.uint32()
+	case 24:
+		x.BusyPollBudget = d.uint32()
+	case 32:
+		x.PreferBusyPoll = d.bool()
 	default:
 		return false
 	}
@@ -5044,7 +5122,9 @@ type OpenFile_Epoll_Target struct {
 	Data    uint64
 	FilesId uint64 // a descriptor table where fd still is that description
 	Slot    int32  // and the number it has there
-	unknown []byte // fields that this version does not know, as they came
+	// EPOLLET: the file is ready, and that has been reported already.
+	Reported bool
+	unknown  []byte // fields that this version does not know, as they came
 }
 
 const sizeOpenFile_Epoll_Target = 72 // bytes
@@ -5091,6 +5171,13 @@ func (x *OpenFile_Epoll_Target) GetSlot() int32 {
 	return x.Slot
 }
 
+func (x *OpenFile_Epoll_Target) GetReported() bool {
+	if x == nil {
+		return false
+	}
+	return x.Reported
+}
+
 func (x *OpenFile_Epoll_Target) encode(e *encoder) {
 	if x == nil {
 		return
@@ -5101,6 +5188,7 @@ func (x *OpenFile_Epoll_Target) encode(e *encoder) {
 	e.uint64(32, x.Data)
 	e.uint64(40, x.FilesId)
 	e.sint32(48, x.Slot)
+	e.bool(56, x.Reported)
 	e.b = append(e.b, x.unknown...)
 }
 
@@ -5118,6 +5206,8 @@ func (x *OpenFile_Epoll_Target) decode(d *decoder, tag uint64) bool {
 		x.FilesId = d.uint64()
 	case 48:
 		x.Slot = d.sint32()
+	case 56:
+		x.Reported = d.bool()
 	default:
 		return false
 	}
@@ -5453,10 +5543,11 @@ type FileLock struct {
 	Exclusive bool
 	Start     uint64 // bytes; 0 for FLOCK
 	Len       uint64 // bytes; 0: to the end, however far that moves
-	FilesId   uint64 // POSIX: the owner, a descriptor table
-	Fd        int32  // POSIX: a slot in it
-	// POSIX: the process that took it, which F_GETLK tells; others may have the
-	// table too, and it may have ended.
+	FilesId   uint64 // POSIX: the owner, a descriptor table; FLOCK: pid's
+	Fd        int32  // a slot in it
+	// The process that took it, which F_GETLK and /proc/locks tell. POSIX: others may
+	// have the table too, and it may have ended. FLOCK: 0 if it has ended, or has
+	// closed the file.
 	Pid     int32
 	unknown []byte // fields that this version does not know, as they came
 }

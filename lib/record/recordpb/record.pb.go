@@ -3868,6 +3868,10 @@ type OpenFile struct {
 	Owner       int32                  `protobuf:"zigzag32,4,opt,name=owner,proto3" json:"owner,omitempty"` // F_SETOWN: pid, or minus a process group; 0 none
 	OwnerSignal int32                  `protobuf:"zigzag32,5,opt,name=owner_signal,json=ownerSignal,proto3" json:"owner_signal,omitempty"`
 	OwnerType   int32                  `protobuf:"zigzag32,6,opt,name=owner_type,json=ownerType,proto3" json:"owner_type,omitempty"` // F_OWNER_*
+	OwnerUid    uint32                 `protobuf:"varint,7,opt,name=owner_uid,json=ownerUid,proto3" json:"owner_uid,omitempty"`      // who set the owner: F_GETOWNER_UIDS
+	OwnerEuid   uint32                 `protobuf:"varint,8,opt,name=owner_euid,json=ownerEuid,proto3" json:"owner_euid,omitempty"`
+	AsyncFd     int32                  `protobuf:"zigzag32,9,opt,name=async_fd,json=asyncFd,proto3" json:"async_fd,omitempty"`      // with O_ASYNC: the number that its signals tell, si_fd
+	WriteHint   uint64                 `protobuf:"varint,10,opt,name=write_hint,json=writeHint,proto3" json:"write_hint,omitempty"` // of the inode: F_GET_RW_HINT
 	// Types that are valid to be assigned to Object:
 	//
 	//	*OpenFile_Path_
@@ -3950,6 +3954,34 @@ func (x *OpenFile) GetOwnerSignal() int32 {
 func (x *OpenFile) GetOwnerType() int32 {
 	if x != nil {
 		return x.OwnerType
+	}
+	return 0
+}
+
+func (x *OpenFile) GetOwnerUid() uint32 {
+	if x != nil {
+		return x.OwnerUid
+	}
+	return 0
+}
+
+func (x *OpenFile) GetOwnerEuid() uint32 {
+	if x != nil {
+		return x.OwnerEuid
+	}
+	return 0
+}
+
+func (x *OpenFile) GetAsyncFd() int32 {
+	if x != nil {
+		return x.AsyncFd
+	}
+	return 0
+}
+
+func (x *OpenFile) GetWriteHint() uint64 {
+	if x != nil {
+		return x.WriteHint
 	}
 	return 0
 }
@@ -4184,10 +4216,11 @@ type FileLock struct {
 	Exclusive bool                   `protobuf:"varint,3,opt,name=exclusive,proto3" json:"exclusive,omitempty"`
 	Start     uint64                 `protobuf:"varint,4,opt,name=start,proto3" json:"start,omitempty"`                    // bytes; 0 for FLOCK
 	Len       uint64                 `protobuf:"varint,5,opt,name=len,proto3" json:"len,omitempty"`                        // bytes; 0: to the end, however far that moves
-	FilesId   uint64                 `protobuf:"varint,6,opt,name=files_id,json=filesId,proto3" json:"files_id,omitempty"` // POSIX: the owner, a descriptor table
-	Fd        int32                  `protobuf:"zigzag32,7,opt,name=fd,proto3" json:"fd,omitempty"`                        // POSIX: a slot in it
-	// POSIX: the process that took it, which F_GETLK tells; others may have the
-	// table too, and it may have ended.
+	FilesId   uint64                 `protobuf:"varint,6,opt,name=files_id,json=filesId,proto3" json:"files_id,omitempty"` // POSIX: the owner, a descriptor table; FLOCK: pid's
+	Fd        int32                  `protobuf:"zigzag32,7,opt,name=fd,proto3" json:"fd,omitempty"`                        // a slot in it
+	// The process that took it, which F_GETLK and /proc/locks tell. POSIX: others may
+	// have the table too, and it may have ended. FLOCK: 0 if it has ended, or has
+	// closed the file.
 	Pid           int32 `protobuf:"zigzag32,8,opt,name=pid,proto3" json:"pid,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -4836,10 +4869,14 @@ func (x *OpenFile_EventFd) GetSemaphore() bool {
 }
 
 type OpenFile_Epoll struct {
-	state         protoimpl.MessageState   `protogen:"open.v1"`
-	Targets       []*OpenFile_Epoll_Target `protobuf:"bytes,1,rep,name=targets,proto3" json:"targets,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state   protoimpl.MessageState   `protogen:"open.v1"`
+	Targets []*OpenFile_Epoll_Target `protobuf:"bytes,1,rep,name=targets,proto3" json:"targets,omitempty"`
+	// Busy polling, struct epoll_params.
+	BusyPollUsecs  uint32 `protobuf:"varint,2,opt,name=busy_poll_usecs,json=busyPollUsecs,proto3" json:"busy_poll_usecs,omitempty"`
+	BusyPollBudget uint32 `protobuf:"varint,3,opt,name=busy_poll_budget,json=busyPollBudget,proto3" json:"busy_poll_budget,omitempty"`
+	PreferBusyPoll bool   `protobuf:"varint,4,opt,name=prefer_busy_poll,json=preferBusyPoll,proto3" json:"prefer_busy_poll,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *OpenFile_Epoll) Reset() {
@@ -4877,6 +4914,27 @@ func (x *OpenFile_Epoll) GetTargets() []*OpenFile_Epoll_Target {
 		return x.Targets
 	}
 	return nil
+}
+
+func (x *OpenFile_Epoll) GetBusyPollUsecs() uint32 {
+	if x != nil {
+		return x.BusyPollUsecs
+	}
+	return 0
+}
+
+func (x *OpenFile_Epoll) GetBusyPollBudget() uint32 {
+	if x != nil {
+		return x.BusyPollBudget
+	}
+	return 0
+}
+
+func (x *OpenFile_Epoll) GetPreferBusyPoll() bool {
+	if x != nil {
+		return x.PreferBusyPoll
+	}
+	return false
 }
 
 type OpenFile_TimerFd struct {
@@ -5061,13 +5119,15 @@ func (x *OpenFile_External) GetTty() bool {
 }
 
 type OpenFile_Epoll_Target struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Fd            int32                  `protobuf:"zigzag32,1,opt,name=fd,proto3" json:"fd,omitempty"` // the number it was added under
-	OpenId        uint64                 `protobuf:"varint,2,opt,name=open_id,json=openId,proto3" json:"open_id,omitempty"`
-	Events        uint32                 `protobuf:"varint,3,opt,name=events,proto3" json:"events,omitempty"`
-	Data          uint64                 `protobuf:"varint,4,opt,name=data,proto3" json:"data,omitempty"`
-	FilesId       uint64                 `protobuf:"varint,5,opt,name=files_id,json=filesId,proto3" json:"files_id,omitempty"` // a descriptor table where fd still is that description
-	Slot          int32                  `protobuf:"zigzag32,6,opt,name=slot,proto3" json:"slot,omitempty"`                    // and the number it has there
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Fd      int32                  `protobuf:"zigzag32,1,opt,name=fd,proto3" json:"fd,omitempty"` // the number it was added under
+	OpenId  uint64                 `protobuf:"varint,2,opt,name=open_id,json=openId,proto3" json:"open_id,omitempty"`
+	Events  uint32                 `protobuf:"varint,3,opt,name=events,proto3" json:"events,omitempty"`
+	Data    uint64                 `protobuf:"varint,4,opt,name=data,proto3" json:"data,omitempty"`
+	FilesId uint64                 `protobuf:"varint,5,opt,name=files_id,json=filesId,proto3" json:"files_id,omitempty"` // a descriptor table where fd still is that description
+	Slot    int32                  `protobuf:"zigzag32,6,opt,name=slot,proto3" json:"slot,omitempty"`                    // and the number it has there
+	// EPOLLET: the file is ready, and that has been reported already.
+	Reported      bool `protobuf:"varint,7,opt,name=reported,proto3" json:"reported,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -5142,6 +5202,13 @@ func (x *OpenFile_Epoll_Target) GetSlot() int32 {
 		return x.Slot
 	}
 	return 0
+}
+
+func (x *OpenFile_Epoll_Target) GetReported() bool {
+	if x != nil {
+		return x.Reported
+	}
+	return false
 }
 
 type Pages_Run struct {
@@ -5589,7 +5656,7 @@ const file_lib_record_record_proto_rawDesc = "" +
 	"\bfiles_id\x18\x01 \x01(\x04R\afilesId\x12\x0e\n" +
 	"\x02fd\x18\x02 \x01(\x11R\x02fd\x12\x17\n" +
 	"\aopen_id\x18\x03 \x01(\x04R\x06openId\x12\x18\n" +
-	"\acloexec\x18\x04 \x01(\bR\acloexec\"\xfc\b\n" +
+	"\acloexec\x18\x04 \x01(\bR\acloexec\"\x8a\v\n" +
 	"\bOpenFile\x12\x17\n" +
 	"\aopen_id\x18\x01 \x01(\x04R\x06openId\x12\x14\n" +
 	"\x05flags\x18\x02 \x01(\rR\x05flags\x12\x10\n" +
@@ -5597,7 +5664,14 @@ const file_lib_record_record_proto_rawDesc = "" +
 	"\x05owner\x18\x04 \x01(\x11R\x05owner\x12!\n" +
 	"\fowner_signal\x18\x05 \x01(\x11R\vownerSignal\x12\x1d\n" +
 	"\n" +
-	"owner_type\x18\x06 \x01(\x11R\townerType\x12)\n" +
+	"owner_type\x18\x06 \x01(\x11R\townerType\x12\x1b\n" +
+	"\towner_uid\x18\a \x01(\rR\bownerUid\x12\x1d\n" +
+	"\n" +
+	"owner_euid\x18\b \x01(\rR\townerEuid\x12\x19\n" +
+	"\basync_fd\x18\t \x01(\x11R\aasyncFd\x12\x1d\n" +
+	"\n" +
+	"write_hint\x18\n" +
+	" \x01(\x04R\twriteHint\x12)\n" +
 	"\x04path\x18\x10 \x01(\v2\x13.floe.OpenFile.PathH\x00R\x04path\x12,\n" +
 	"\x04pipe\x18\x11 \x01(\v2\x16.floe.OpenFile.PipeEndH\x00R\x04pipe\x122\n" +
 	"\aeventfd\x18\x12 \x01(\v2\x16.floe.OpenFile.EventFdH\x00R\aeventfd\x12,\n" +
@@ -5612,16 +5686,20 @@ const file_lib_record_record_proto_rawDesc = "" +
 	"\ahung_up\x18\x02 \x01(\bR\x06hungUp\x1a=\n" +
 	"\aEventFd\x12\x14\n" +
 	"\x05count\x18\x01 \x01(\x04R\x05count\x12\x1c\n" +
-	"\tsemaphore\x18\x02 \x01(\bR\tsemaphore\x1a\xcd\x01\n" +
+	"\tsemaphore\x18\x02 \x01(\bR\tsemaphore\x1a\xe5\x02\n" +
 	"\x05Epoll\x125\n" +
-	"\atargets\x18\x01 \x03(\v2\x1b.floe.OpenFile.Epoll.TargetR\atargets\x1a\x8c\x01\n" +
+	"\atargets\x18\x01 \x03(\v2\x1b.floe.OpenFile.Epoll.TargetR\atargets\x12&\n" +
+	"\x0fbusy_poll_usecs\x18\x02 \x01(\rR\rbusyPollUsecs\x12(\n" +
+	"\x10busy_poll_budget\x18\x03 \x01(\rR\x0ebusyPollBudget\x12(\n" +
+	"\x10prefer_busy_poll\x18\x04 \x01(\bR\x0epreferBusyPoll\x1a\xa8\x01\n" +
 	"\x06Target\x12\x0e\n" +
 	"\x02fd\x18\x01 \x01(\x11R\x02fd\x12\x17\n" +
 	"\aopen_id\x18\x02 \x01(\x04R\x06openId\x12\x16\n" +
 	"\x06events\x18\x03 \x01(\rR\x06events\x12\x12\n" +
 	"\x04data\x18\x04 \x01(\x04R\x04data\x12\x19\n" +
 	"\bfiles_id\x18\x05 \x01(\x04R\afilesId\x12\x12\n" +
-	"\x04slot\x18\x06 \x01(\x11R\x04slot\x1a\x96\x01\n" +
+	"\x04slot\x18\x06 \x01(\x11R\x04slot\x12\x1a\n" +
+	"\breported\x18\a \x01(\bR\breported\x1a\x96\x01\n" +
 	"\aTimerFd\x12\x14\n" +
 	"\x05clock\x18\x01 \x01(\x11R\x05clock\x12\x14\n" +
 	"\x05ticks\x18\x02 \x01(\x04R\x05ticks\x12#\n" +
