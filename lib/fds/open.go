@@ -42,6 +42,8 @@ type Set struct {
 	fds      map[uint64]int // by open_id
 	pipes    map[uint64]*madePipe
 	epolls   []*record.OpenFile
+	kept     map[any]any            // what kinds keep while they open
+	undo     []func()               // what is to be done when it comes to nothing
 	nested   map[uint64]bool        // epolls whose nesting has been checked, by open_id
 	calls    map[uint64][]stub.Call // that tasks must do, by files_id
 	uses     uses
@@ -59,7 +61,7 @@ func Open(im *image.Image, opt OpenOptions) (*Set, error) {
 
 func newSet(im *image.Image, opt OpenOptions) *Set {
 	s := &Set{im: im, opt: opt, stdio: [3]int{0, 1, 2}, sameBoot: sameBoot(im), fds: map[uint64]int{}, pipes: map[uint64]*madePipe{},
-		nested: map[uint64]bool{}, calls: map[uint64][]stub.Call{}, uses: usesOf(im)}
+		kept: map[any]any{}, nested: map[uint64]bool{}, calls: map[uint64][]stub.Call{}, uses: usesOf(im)}
 	if opt.Stdio != nil {
 		s.stdio = *opt.Stdio
 	}
@@ -128,6 +130,10 @@ func (s *Set) FD(openID uint64) (int, bool) {
 
 // Close closes this process's descriptors.
 func (s *Set) Close() {
+	for _, undo := range s.undo {
+		undo()
+	}
+	s.undo = nil
 	for id, fd := range s.fds {
 		unix.Close(fd)
 		delete(s.fds, id)

@@ -76,8 +76,8 @@ func (r *Restorer) takeLocks(p *tracer.Ptrace) error {
 	})
 }
 
-// makeThreads makes all threads, and gives each what is its own.
-func (r *Restorer) makeThreads(p *tracer.Ptrace) error {
+// prepareThreads gives each thread what is its own.
+func (r *Restorer) prepareThreads(p *tracer.Ptrace) error {
 	return r.live(func(t *record.Task) error {
 		if err := setOOMScore(t); err != nil {
 			return err
@@ -90,9 +90,6 @@ func (r *Restorer) makeThreads(p *tracer.Ptrace) error {
 		calls = append(calls, limits...)
 		if r.shares.OwnsSighand(t) {
 			calls = append(calls, plan.Actions(t.Actions)...)
-		}
-		if err := r.cloneThreads(p, t); err != nil {
-			return err
 		}
 		if _, err := r.arena.Run(p, tracer.TID(t.Pid), calls); err != nil {
 			return err

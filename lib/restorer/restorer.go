@@ -106,14 +106,7 @@ func (r *Restorer) restore(ctx context.Context, load LoadPages) error {
 }
 
 func (r *Restorer) build(ctx context.Context, load LoadPages) error {
-	if err := r.tracer.Do(func(p *tracer.Ptrace) error {
-		for _, step := range []func(*tracer.Ptrace) error{r.makeTree, r.mapMemory} {
-			if err := cmpErr(ctx, step(p)); err != nil {
-				return err
-			}
-		}
-		return nil
-	}); err != nil {
+	if err := r.carryOut(ctx, r.makeTree, r.mapMemory); err != nil {
 		return err
 	}
 	var err error
@@ -121,12 +114,21 @@ func (r *Restorer) build(ctx context.Context, load LoadPages) error {
 		return err
 	}
 	r.mapped.close()
+	// A descriptor may refer to any task, dead or alive.
+	if err := r.carryOut(ctx, r.makeZombies, r.cloneThreads); err != nil {
+		return err
+	}
 	// The image has been verified: from here on its files are opened.
 	if err := r.openHeld(); err != nil {
 		return err
 	}
+	return r.carryOut(ctx, r.giveDirectories, r.giveDescriptors, r.takeLocks, r.finishMemory, r.prepareThreads, r.setOwners, r.finishProcesses, r.settleTraps)
+}
+
+// carryOut carries out steps, one after another, on the thread that traces.
+func (r *Restorer) carryOut(ctx context.Context, steps ...func(*tracer.Ptrace) error) error {
 	return r.tracer.Do(func(p *tracer.Ptrace) error {
-		for _, step := range []func(*tracer.Ptrace) error{r.giveDirectories, r.giveDescriptors, r.takeLocks, r.finishMemory, r.makeZombies, r.makeThreads, r.setOwners, r.finishProcesses, r.settleTraps} {
+		for _, step := range steps {
 			if err := cmpErr(ctx, step(p)); err != nil {
 				return err
 			}

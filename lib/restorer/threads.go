@@ -21,12 +21,25 @@ import (
 // threadFlags is what threads of a process share.
 const threadFlags = unix.CLONE_VM | unix.CLONE_FS | unix.CLONE_FILES | unix.CLONE_SIGHAND | unix.CLONE_THREAD | unix.CLONE_SYSVSEM
 
-func (r *Restorer) cloneThreads(p *tracer.Ptrace, t *record.Task) error {
-	var args []inject.CloneArgs
-	for _, tid := range t.Tids[1:] {
-		args = append(args, inject.CloneArgs{TID: tracer.TID(tid), Flags: threadFlags})
+// cloneThreads makes all threads, bare.
+func (r *Restorer) cloneThreads(p *tracer.Ptrace) error {
+	for _, t := range r.im.Tasks {
+		if t.State == record.Task_ZOMBIE || len(t.Tids) == 1 {
+			continue
+		}
+		var args []inject.CloneArgs
+		for _, tid := range t.Tids[1:] {
+			args = append(args, inject.CloneArgs{TID: tracer.TID(tid), Flags: threadFlags})
+		}
+		err := r.focus.on(t.Pid)
+		if err == nil {
+			err = r.arena.Clone(p, tracer.TID(t.Pid), args...)
+		}
+		if err != nil {
+			return taskErr(t, err)
+		}
 	}
-	return r.arena.Clone(p, tracer.TID(t.Pid), args...)
+	return nil
 }
 
 // prepareThread gives a thread its own state, and works out its last, but for
