@@ -30,7 +30,6 @@ var anonNames = map[string]string{
 	"inotify":          "an inotify instance",
 	"fanotify":         "a fanotify group",
 	"io_uring":         "an io_uring",
-	"pidfd":            "a pidfd",
 	"userfaultfd":      "a userfaultfd",
 	"perf_event":       "a perf event",
 	"bpf-map":          "a BPF map",

@@ -62,7 +62,7 @@ func (c *collector) busyPolling(d *desc, e *record.OpenFile_Epoll) error {
 	}
 	defer unix.Close(fd)
 	var p kabi.EpollParams
-	switch err := epollParams(fd, unix.EPIOCGPARAMS, &p); {
+	switch err := ioctl(fd, unix.EPIOCGPARAMS, &p); {
 	case errors.Is(err, unix.ENOTTY), errors.Is(err, unix.EINVAL), errors.Is(err, unix.EOPNOTSUPP): // before Linux 6.9
 	case err != nil:
 		return fmt.Errorf("EPIOCGPARAMS: %w", err)
@@ -219,7 +219,7 @@ func (epollKind) finish(s *Set, o *record.OpenFile, fd int) error {
 		p.PreferBusyPoll = 1
 	}
 	if p != (kabi.EpollParams{}) {
-		if err := epollParams(fd, unix.EPIOCSPARAMS, &p); err != nil {
+		if err := ioctl(fd, unix.EPIOCSPARAMS, &p); err != nil {
 			return fmt.Errorf("epoll: busy polling (EPIOCSPARAMS): %w; it needs Linux 6.9, and CAP_NET_ADMIN for a budget above 64", err)
 		}
 	}

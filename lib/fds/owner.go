@@ -44,7 +44,8 @@ func (c *collector) owner(d *desc, fd int) error {
 	if err != nil {
 		return fmt.Errorf("F_GETSIG: %w", err)
 	}
-	uids, err := getOwnerUIDs(fd)
+	var uids [2]uint32
+	err = fcntl(fd, kabi.F_GETOWNER_UIDS, &uids)
 	if err != nil && !errors.Is(err, unix.EINVAL) { // without CONFIG_CHECKPOINT_RESTORE
 		return fmt.Errorf("F_GETOWNER_UIDS: %w", err)
 	}

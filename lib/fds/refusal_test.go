@@ -21,7 +21,6 @@ func TestRefusals(t *testing.T) {
 		"inotify":            {`sys_(294, 0)`, "an inotify instance"},
 		"fanotify":           {`sys_(300, 0, 0)`, "a fanotify group"},
 		"memfd":              {`os.memfd_create("secret")`, "a memfd (secret)"},
-		"pidfd":              {`sys_(434, os.getpid(), 0)`, "a pidfd"},
 		"userfaultfd":        {`sys_(323, 1)`, "a userfaultfd"},
 		"bpf map":            {`sys_(321, 0, struct.pack("IIII", 2, 4, 4, 1) + bytes(48), 64)`, "a BPF map"},
 		"deleted":            {`f = open("gone", "w"); os.unlink("gone")`, "a deleted file (/"},

@@ -13,6 +13,7 @@ import (
 	"floe/lib/cli"
 	"floe/lib/clocks"
 	"floe/lib/image"
+	"floe/lib/kabi"
 	"floe/lib/record"
 )
 
@@ -148,7 +149,7 @@ func (s *Set) setTimer(fd int, t *record.OpenFile_TimerFd) error {
 	if t.Ticks == 0 {
 		return nil
 	}
-	if err := setTicks(fd, t.Ticks); err != nil {
+	if err := ioctl(fd, kabi.TFD_IOC_SET_TICKS, &t.Ticks); err != nil {
 		return fmt.Errorf("timerfd: setting its %d unread expirations: %w; it needs a kernel with CONFIG_CHECKPOINT_RESTORE", t.Ticks, err)
 	}
 	return nil

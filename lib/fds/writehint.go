@@ -15,12 +15,12 @@ func (c *collector) writeHint(d *desc, fd int) error {
 	if isAnon(d.link) && d.format() != unix.S_IFIFO {
 		return nil
 	}
-	if err := hint(fd, unix.F_GET_RW_HINT, &d.rec.WriteHint); err != nil {
+	if err := fcntl(fd, unix.F_GET_RW_HINT, &d.rec.WriteHint); err != nil {
 		return fmt.Errorf("F_GET_RW_HINT: %w", err)
 	}
 	// Kernels before 5.17 have another one in the description.
 	var own uint64
-	err := hint(fd, unix.F_GET_FILE_RW_HINT, &own)
+	err := fcntl(fd, unix.F_GET_FILE_RW_HINT, &own)
 	if err != nil && !errors.Is(err, unix.EINVAL) {
 		return fmt.Errorf("F_GET_FILE_RW_HINT: %w", err)
 	}
@@ -37,11 +37,11 @@ func setWriteHint(fd int, o *record.OpenFile) error {
 	if o.WriteHint == 0 {
 		return nil
 	}
-	if err := hint(fd, unix.F_GET_RW_HINT, &have); err == nil && have == o.WriteHint {
+	if err := fcntl(fd, unix.F_GET_RW_HINT, &have); err == nil && have == o.WriteHint {
 		return nil
 	}
 	want := o.WriteHint
-	if err := hint(fd, unix.F_SET_RW_HINT, &want); err != nil {
+	if err := fcntl(fd, unix.F_SET_RW_HINT, &want); err != nil {
 		return fmt.Errorf("F_SET_RW_HINT %d: %w", want, err)
 	}
 	return nil

@@ -41,7 +41,7 @@ var descriptorTimes = words("cancel-on-set", 2)
 var epollHow = words("add", 1, "delete", 2, "change", 3)
 var epollEvents = words("in", unix.EPOLLIN, "out", unix.EPOLLOUT, "rdhup", unix.EPOLLRDHUP, "pri", unix.EPOLLPRI, "err", unix.EPOLLERR,
 	"oneshot", unix.EPOLLONESHOT, "edge", 1<<31, "wakeup", unix.EPOLLWAKEUP, "exclusive", unix.EPOLLEXCLUSIVE)
-var unsavable = words("unix", 0, "inet", 1, "inotify", 2, "memfd", 3, "pidfd", 4, "deleted", 5, "userfaultfd", 6, "tmpfile", 7)
+var unsavable = words("unix", 0, "inet", 1, "inotify", 2, "memfd", 3, "deleted", 5, "userfaultfd", 6, "tmpfile", 7)
 
 var objectOps = []op{
 	{name: "pipe", group: "pipes", weight: 12, args: []arg{fd("read"), fd("write"), flags("mode", pipeModes)}, adjust: adjustPipe},
