@@ -25,7 +25,7 @@ type kind interface {
 // after what they watch. The first that takes a descriptor has it.
 var kinds = []kind{
 	pathKind{}, charDevice{}, terminal{}, pipeKind{}, socketKind{},
-	eventFD{}, timerFD{}, signalFD{}, epollKind{}, unsupported{},
+	eventFD{}, timerFD{}, signalFD{}, pidFD{}, epollKind{}, unsupported{},
 }
 
 // opener is a kind that restore makes. A kind without it is refused, or is the

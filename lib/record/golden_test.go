@@ -88,7 +88,7 @@ func goldenVdso() *Record {
 }
 
 // goldenOpen are open files of every sort: 1 to 7 in the order of the oneof,
-// and the other end of the pipe.
+// the other end of the pipe, and what came later.
 func goldenOpen() []*OpenFile {
 	return []*OpenFile{
 		{OpenId: 1, Flags: 0o100001, Pos: 99, Object: &OpenFile_Path_{&OpenFile_Path{FileId: 1 << 32}}},
@@ -99,6 +99,7 @@ func goldenOpen() []*OpenFile {
 		{OpenId: 6, Flags: 2, Object: &OpenFile_Signalfd{&OpenFile_SignalFd{Mask: 1 << 14}}},
 		{OpenId: 7, Flags: 2, Object: &OpenFile_External_{&OpenFile_External{Stdio: 1, What: "/dev/pts/3", Tty: true}}},
 		{OpenId: 8, Flags: 1, Owner: 100, OwnerSignal: 29, Object: &OpenFile_Pipe{&OpenFile_PipeEnd{PipeId: 1}}},
+		{OpenId: 9, Flags: 2, Object: &OpenFile_Pidfd{&OpenFile_PidFd{Pid: 100}}},
 	}
 }
 
@@ -110,7 +111,7 @@ func goldenDescriptors(add func(*Record, []byte)) {
 	for _, o := range goldenOpen() {
 		add(&Record{Body: &Record_OpenFile{o}}, nil)
 	}
-	for fd, open := range []uint64{7, 7, 1, 2, 8, 3, 4, 5, 6} {
+	for fd, open := range []uint64{7, 7, 1, 2, 8, 3, 4, 5, 6, 9} {
 		add(&Record{Body: &Record_Fd{&Fd{FilesId: 1, Fd: int32(fd), OpenId: open, Cloexec: fd > 2}}}, nil)
 	}
 	add(&Record{Body: &Record_FileLock{&FileLock{OpenId: 1, Kind: FileLock_POSIX, Exclusive: true, Len: 10, FilesId: 1, Fd: 2, Pid: 100}}}, nil)

@@ -4639,7 +4639,7 @@ type OpenFile struct {
 	OwnerEuid   uint32
 	AsyncFd     int32             // with O_ASYNC: the number that its signals tell, si_fd
 	WriteHint   uint64            // of the inode: F_GET_RW_HINT
-	Object      isOpenFile_Object // *OpenFile_Path_, *OpenFile_Pipe, *OpenFile_Eventfd, *OpenFile_Epoll_, *OpenFile_Timerfd, *OpenFile_Signalfd, *OpenFile_External_
+	Object      isOpenFile_Object // *OpenFile_Path_, *OpenFile_Pipe, *OpenFile_Eventfd, *OpenFile_Epoll_, *OpenFile_Timerfd, *OpenFile_Signalfd, *OpenFile_External_, *OpenFile_Pidfd
 	unknown     []byte            // fields that this version does not know, as they came
 }
 
@@ -4659,6 +4659,8 @@ type OpenFile_Signalfd struct{ Signalfd *OpenFile_SignalFd }
 
 type OpenFile_External_ struct{ External *OpenFile_External }
 
+type OpenFile_Pidfd struct{ Pidfd *OpenFile_PidFd }
+
 func (*OpenFile_Path_) isOpenFile_Object()     {}
 func (*OpenFile_Pipe) isOpenFile_Object()      {}
 func (*OpenFile_Eventfd) isOpenFile_Object()   {}
@@ -4666,6 +4668,7 @@ func (*OpenFile_Epoll_) isOpenFile_Object()    {}
 func (*OpenFile_Timerfd) isOpenFile_Object()   {}
 func (*OpenFile_Signalfd) isOpenFile_Object()  {}
 func (*OpenFile_External_) isOpenFile_Object() {}
+func (*OpenFile_Pidfd) isOpenFile_Object()     {}
 
 const sizeOpenFile = 96 // bytes
 
@@ -4795,6 +4798,13 @@ func (x *OpenFile) GetExternal() *OpenFile_External {
 	return nil
 }
 
+func (x *OpenFile) GetPidfd() *OpenFile_PidFd {
+	if w, ok := x.GetObject().(*OpenFile_Pidfd); ok {
+		return w.Pidfd
+	}
+	return nil
+}
+
 func (x *OpenFile) encode(e *encoder) {
 	if x == nil {
 		return
@@ -4824,6 +4834,8 @@ func (x *OpenFile) encode(e *encoder) {
 		e.message(170, w.Signalfd)
 	case *OpenFile_External_:
 		e.message(178, w.External)
+	case *OpenFile_Pidfd:
+		e.message(186, w.Pidfd)
 	}
 	e.b = append(e.b, x.unknown...)
 }
@@ -4906,6 +4918,14 @@ func (x *OpenFile) decode(d *decoder, tag uint64) bool {
 			x.Object = w
 		}
 		d.message(w.External)
+	case 186:
+		w, ok := x.Object.(*OpenFile_Pidfd)
+		if !ok {
+			d.take(oneofWrapper + sizeOpenFile_PidFd)
+			w = &OpenFile_Pidfd{new(OpenFile_PidFd)}
+			x.Object = w
+		}
+		d.message(w.Pidfd)
 	default:
 		return false
 	}
@@ -5327,6 +5347,64 @@ func (x *OpenFile_SignalFd) decode(d *decoder, tag uint64) bool {
 }
 
 func (x *OpenFile_SignalFd) keep(b []byte) { x.unknown = append(x.unknown, b...) }
+
+// A pidfd of a task of the tree, or of any that has ended and been waited for.
+// flags has PIDFD_NONBLOCK and PIDFD_THREAD.
+type OpenFile_PidFd struct {
+	Pid      int32  // of the process, or the thread; 0: it is gone
+	Gone     uint64 // with pid 0: the same number, the same task
+	ExitCode uint32 // with pid 0: wait(2) status, where the kernel keeps it
+	unknown  []byte // fields that this version does not know, as they came
+}
+
+const sizeOpenFile_PidFd = 48 // bytes
+
+func (x *OpenFile_PidFd) GetPid() int32 {
+	if x == nil {
+		return 0
+	}
+	return x.Pid
+}
+
+func (x *OpenFile_PidFd) GetGone() uint64 {
+	if x == nil {
+		return 0
+	}
+	return x.Gone
+}
+
+func (x *OpenFile_PidFd) GetExitCode() uint32 {
+	if x == nil {
+		return 0
+	}
+	return x.ExitCode
+}
+
+func (x *OpenFile_PidFd) encode(e *encoder) {
+	if x == nil {
+		return
+	}
+	e.sint32(8, x.Pid)
+	e.uint64(16, x.Gone)
+	e.uint32(24, x.ExitCode)
+	e.b = append(e.b, x.unknown...)
+}
+
+func (x *OpenFile_PidFd) decode(d *decoder, tag uint64) bool {
+	switch tag {
+	case 8:
+		x.Pid = d.sint32()
+	case 16:
+		x.Gone = d.uint64()
+	case 24:
+		x.ExitCode = d.uint32()
+	default:
+		return false
+	}
+	return true
+}
+
+func (x *OpenFile_PidFd) keep(b []byte) { x.unknown = append(x.unknown, b...) }
 
 // The caller's: stdin, stdout or stderr of the tree that leads out of it.
 type OpenFile_External struct {

@@ -3881,6 +3881,7 @@ type OpenFile struct {
 	//	*OpenFile_Timerfd
 	//	*OpenFile_Signalfd
 	//	*OpenFile_External_
+	//	*OpenFile_Pidfd
 	Object        isOpenFile_Object `protobuf_oneof:"object"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -4056,6 +4057,15 @@ func (x *OpenFile) GetExternal() *OpenFile_External {
 	return nil
 }
 
+func (x *OpenFile) GetPidfd() *OpenFile_PidFd {
+	if x != nil {
+		if x, ok := x.Object.(*OpenFile_Pidfd); ok {
+			return x.Pidfd
+		}
+	}
+	return nil
+}
+
 type isOpenFile_Object interface {
 	isOpenFile_Object()
 }
@@ -4088,6 +4098,10 @@ type OpenFile_External_ struct {
 	External *OpenFile_External `protobuf:"bytes,22,opt,name=external,proto3,oneof"`
 }
 
+type OpenFile_Pidfd struct {
+	Pidfd *OpenFile_PidFd `protobuf:"bytes,23,opt,name=pidfd,proto3,oneof"`
+}
+
 func (*OpenFile_Path_) isOpenFile_Object() {}
 
 func (*OpenFile_Pipe) isOpenFile_Object() {}
@@ -4101,6 +4115,8 @@ func (*OpenFile_Timerfd) isOpenFile_Object() {}
 func (*OpenFile_Signalfd) isOpenFile_Object() {}
 
 func (*OpenFile_External_) isOpenFile_Object() {}
+
+func (*OpenFile_Pidfd) isOpenFile_Object() {}
 
 // A pipe or fifo with both ends inside the tree. Its payload is what is in it.
 type Pipe struct {
@@ -5057,6 +5073,68 @@ func (x *OpenFile_SignalFd) GetMask() uint64 {
 	return 0
 }
 
+// A pidfd of a task of the tree, or of any that has ended and been waited for.
+// flags has PIDFD_NONBLOCK and PIDFD_THREAD.
+type OpenFile_PidFd struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Pid           int32                  `protobuf:"zigzag32,1,opt,name=pid,proto3" json:"pid,omitempty"`                         // of the process, or the thread; 0: it is gone
+	Gone          uint64                 `protobuf:"varint,2,opt,name=gone,proto3" json:"gone,omitempty"`                         // with pid 0: the same number, the same task
+	ExitCode      uint32                 `protobuf:"varint,3,opt,name=exit_code,json=exitCode,proto3" json:"exit_code,omitempty"` // with pid 0: wait(2) status, where the kernel keeps it
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OpenFile_PidFd) Reset() {
+	*x = OpenFile_PidFd{}
+	mi := &file_lib_record_record_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OpenFile_PidFd) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OpenFile_PidFd) ProtoMessage() {}
+
+func (x *OpenFile_PidFd) ProtoReflect() protoreflect.Message {
+	mi := &file_lib_record_record_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OpenFile_PidFd.ProtoReflect.Descriptor instead.
+func (*OpenFile_PidFd) Descriptor() ([]byte, []int) {
+	return file_lib_record_record_proto_rawDescGZIP(), []int{33, 6}
+}
+
+func (x *OpenFile_PidFd) GetPid() int32 {
+	if x != nil {
+		return x.Pid
+	}
+	return 0
+}
+
+func (x *OpenFile_PidFd) GetGone() uint64 {
+	if x != nil {
+		return x.Gone
+	}
+	return 0
+}
+
+func (x *OpenFile_PidFd) GetExitCode() uint32 {
+	if x != nil {
+		return x.ExitCode
+	}
+	return 0
+}
+
 // The caller's: stdin, stdout or stderr of the tree that leads out of it.
 type OpenFile_External struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -5069,7 +5147,7 @@ type OpenFile_External struct {
 
 func (x *OpenFile_External) Reset() {
 	*x = OpenFile_External{}
-	mi := &file_lib_record_record_proto_msgTypes[48]
+	mi := &file_lib_record_record_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5081,7 +5159,7 @@ func (x *OpenFile_External) String() string {
 func (*OpenFile_External) ProtoMessage() {}
 
 func (x *OpenFile_External) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[48]
+	mi := &file_lib_record_record_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5094,7 +5172,7 @@ func (x *OpenFile_External) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenFile_External.ProtoReflect.Descriptor instead.
 func (*OpenFile_External) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{33, 6}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{33, 7}
 }
 
 func (x *OpenFile_External) GetStdio() uint32 {
@@ -5134,7 +5212,7 @@ type OpenFile_Epoll_Target struct {
 
 func (x *OpenFile_Epoll_Target) Reset() {
 	*x = OpenFile_Epoll_Target{}
-	mi := &file_lib_record_record_proto_msgTypes[49]
+	mi := &file_lib_record_record_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5146,7 +5224,7 @@ func (x *OpenFile_Epoll_Target) String() string {
 func (*OpenFile_Epoll_Target) ProtoMessage() {}
 
 func (x *OpenFile_Epoll_Target) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[49]
+	mi := &file_lib_record_record_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5221,7 +5299,7 @@ type Pages_Run struct {
 
 func (x *Pages_Run) Reset() {
 	*x = Pages_Run{}
-	mi := &file_lib_record_record_proto_msgTypes[50]
+	mi := &file_lib_record_record_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5233,7 +5311,7 @@ func (x *Pages_Run) String() string {
 func (*Pages_Run) ProtoMessage() {}
 
 func (x *Pages_Run) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[50]
+	mi := &file_lib_record_record_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5656,7 +5734,7 @@ const file_lib_record_record_proto_rawDesc = "" +
 	"\bfiles_id\x18\x01 \x01(\x04R\afilesId\x12\x0e\n" +
 	"\x02fd\x18\x02 \x01(\x11R\x02fd\x12\x17\n" +
 	"\aopen_id\x18\x03 \x01(\x04R\x06openId\x12\x18\n" +
-	"\acloexec\x18\x04 \x01(\bR\acloexec\"\x8a\v\n" +
+	"\acloexec\x18\x04 \x01(\bR\acloexec\"\x84\f\n" +
 	"\bOpenFile\x12\x17\n" +
 	"\aopen_id\x18\x01 \x01(\x04R\x06openId\x12\x14\n" +
 	"\x05flags\x18\x02 \x01(\rR\x05flags\x12\x10\n" +
@@ -5678,7 +5756,8 @@ const file_lib_record_record_proto_rawDesc = "" +
 	"\x05epoll\x18\x13 \x01(\v2\x14.floe.OpenFile.EpollH\x00R\x05epoll\x122\n" +
 	"\atimerfd\x18\x14 \x01(\v2\x16.floe.OpenFile.TimerFdH\x00R\atimerfd\x125\n" +
 	"\bsignalfd\x18\x15 \x01(\v2\x17.floe.OpenFile.SignalFdH\x00R\bsignalfd\x125\n" +
-	"\bexternal\x18\x16 \x01(\v2\x17.floe.OpenFile.ExternalH\x00R\bexternal\x1a\x1f\n" +
+	"\bexternal\x18\x16 \x01(\v2\x17.floe.OpenFile.ExternalH\x00R\bexternal\x12,\n" +
+	"\x05pidfd\x18\x17 \x01(\v2\x14.floe.OpenFile.PidFdH\x00R\x05pidfd\x1a\x1f\n" +
 	"\x04Path\x12\x17\n" +
 	"\afile_id\x18\x01 \x01(\x04R\x06fileId\x1a;\n" +
 	"\aPipeEnd\x12\x17\n" +
@@ -5709,6 +5788,10 @@ const file_lib_record_record_proto_rawDesc = "" +
 	"intervalNs\x1a\x1e\n" +
 	"\bSignalFd\x12\x12\n" +
 	"\x04mask\x18\x01 \x01(\x04R\x04mask\x1aJ\n" +
+	"\x05PidFd\x12\x10\n" +
+	"\x03pid\x18\x01 \x01(\x11R\x03pid\x12\x12\n" +
+	"\x04gone\x18\x02 \x01(\x04R\x04gone\x12\x1b\n" +
+	"\texit_code\x18\x03 \x01(\rR\bexitCode\x1aJ\n" +
 	"\bExternal\x12\x14\n" +
 	"\x05stdio\x18\x01 \x01(\rR\x05stdio\x12\x16\n" +
 	"\x04what\x18\x02 \x01(\fB\x02\b\x00R\x04what\x12\x10\n" +
@@ -5763,7 +5846,7 @@ func file_lib_record_record_proto_rawDescGZIP() []byte {
 }
 
 var file_lib_record_record_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_lib_record_record_proto_msgTypes = make([]protoimpl.MessageInfo, 51)
+var file_lib_record_record_proto_msgTypes = make([]protoimpl.MessageInfo, 52)
 var file_lib_record_record_proto_goTypes = []any{
 	(Task_State)(0),               // 0: floe.Task.State
 	(Restart_Kind)(0),             // 1: floe.Restart.Kind
@@ -5818,9 +5901,10 @@ var file_lib_record_record_proto_goTypes = []any{
 	(*OpenFile_Epoll)(nil),        // 50: floe.OpenFile.Epoll
 	(*OpenFile_TimerFd)(nil),      // 51: floe.OpenFile.TimerFd
 	(*OpenFile_SignalFd)(nil),     // 52: floe.OpenFile.SignalFd
-	(*OpenFile_External)(nil),     // 53: floe.OpenFile.External
-	(*OpenFile_Epoll_Target)(nil), // 54: floe.OpenFile.Epoll.Target
-	(*Pages_Run)(nil),             // 55: floe.Pages.Run
+	(*OpenFile_PidFd)(nil),        // 53: floe.OpenFile.PidFd
+	(*OpenFile_External)(nil),     // 54: floe.OpenFile.External
+	(*OpenFile_Epoll_Target)(nil), // 55: floe.OpenFile.Epoll.Target
+	(*Pages_Run)(nil),             // 56: floe.Pages.Run
 }
 var file_lib_record_record_proto_depIdxs = []int32{
 	6,  // 0: floe.Record.header:type_name -> floe.Header
@@ -5878,16 +5962,17 @@ var file_lib_record_record_proto_depIdxs = []int32{
 	50, // 52: floe.OpenFile.epoll:type_name -> floe.OpenFile.Epoll
 	51, // 53: floe.OpenFile.timerfd:type_name -> floe.OpenFile.TimerFd
 	52, // 54: floe.OpenFile.signalfd:type_name -> floe.OpenFile.SignalFd
-	53, // 55: floe.OpenFile.external:type_name -> floe.OpenFile.External
-	3,  // 56: floe.FileLock.kind:type_name -> floe.FileLock.Kind
-	55, // 57: floe.Pages.runs:type_name -> floe.Pages.Run
-	4,  // 58: floe.Pages.encoding:type_name -> floe.Pages.Encoding
-	54, // 59: floe.OpenFile.Epoll.targets:type_name -> floe.OpenFile.Epoll.Target
-	60, // [60:60] is the sub-list for method output_type
-	60, // [60:60] is the sub-list for method input_type
-	60, // [60:60] is the sub-list for extension type_name
-	60, // [60:60] is the sub-list for extension extendee
-	0,  // [0:60] is the sub-list for field type_name
+	54, // 55: floe.OpenFile.external:type_name -> floe.OpenFile.External
+	53, // 56: floe.OpenFile.pidfd:type_name -> floe.OpenFile.PidFd
+	3,  // 57: floe.FileLock.kind:type_name -> floe.FileLock.Kind
+	56, // 58: floe.Pages.runs:type_name -> floe.Pages.Run
+	4,  // 59: floe.Pages.encoding:type_name -> floe.Pages.Encoding
+	55, // 60: floe.OpenFile.Epoll.targets:type_name -> floe.OpenFile.Epoll.Target
+	61, // [61:61] is the sub-list for method output_type
+	61, // [61:61] is the sub-list for method input_type
+	61, // [61:61] is the sub-list for extension type_name
+	61, // [61:61] is the sub-list for extension extendee
+	0,  // [0:61] is the sub-list for field type_name
 }
 
 func init() { file_lib_record_record_proto_init() }
@@ -5923,6 +6008,7 @@ func file_lib_record_record_proto_init() {
 		(*OpenFile_Timerfd)(nil),
 		(*OpenFile_Signalfd)(nil),
 		(*OpenFile_External_)(nil),
+		(*OpenFile_Pidfd)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -5930,7 +6016,7 @@ func file_lib_record_record_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lib_record_record_proto_rawDesc), len(file_lib_record_record_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   51,
+			NumMessages:   52,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
