@@ -10,7 +10,7 @@
 // every descriptor of the tree and for every open file description behind
 // them: regular files, directories and O_PATH handles with their offset and
 // flags; character devices such as /dev/null; pipes and fifos with the bytes in
-// them; eventfds, epolls, timerfds and signalfds; the locks held on files; the
+// them; eventfds, epolls, timerfds, signalfds and pidfds; the locks held on files; the
 // working and root directories. Descriptors that share a description (dup,
 // fork) or a table (CLONE_FILES) share it again after the restore. Nothing is
 // consumed or changed, and nothing is traced.

@@ -90,6 +90,30 @@ hold()
 time.sleep(1.6)
 assert reported(ep) == [61], "of the second only"
 `,
+	"pidfds": `
+def task(how=lambda: time.sleep(1000)):
+    pid = os.fork()
+    if pid == 0: how(); os._exit(0)
+    return pid
+child = task()
+fd = at(60, sys_(434, child, 0))
+gone = task(lambda: os._exit(7)); dead = at(61, sys_(434, gone, 0)); os.waitpid(gone, 0)
+zombie = task(lambda: os._exit(9)); left = at(62, sys_(434, zombie, 0))
+os.waitid(os.P_PID, zombie, os.WEXITED|os.WNOWAIT)
+sharer = task(); sharers = at(63, sys_(434, os.getpid(), 0))
+ep = at(70, sys_(291, 0)); add(ep, fd, IN, 60); add(ep, left, IN|ET, 62); assert reported(ep) == [62]
+hold()
+assert reported(ep) == []
+def fails(code, f):
+    try: f(); assert False
+    except OSError as e: assert e.errno == code, e
+fails(errno.ESRCH, lambda: sys_(424, dead, 0, 0, 0)); fails(errno.ECHILD, lambda: os.waitid(3, dead, os.WEXITED))
+assert os.waitid(3, left, os.WEXITED).si_status == 9
+sys_(424, sharers, 0, 0, 0)
+sys_(424, fd, 15, 0, 0)
+r = os.waitid(3, fd, os.WEXITED); assert (r.si_pid, r.si_status) == (child, 15), r
+assert 60 in reported(ep)
+`,
 	"directories go on": `
 os.mkdir("d")
 for i in range(300): open("d/%03d" % i, "w")

@@ -32,6 +32,7 @@ var getters = []getter{
 	{name: "F_CREATED_QUERY", how: unix.F_CREATED_QUERY},
 	{name: "F_GETDELEG", how: 1024 + 15, bytes: 8},
 	{name: "EPIOCGPARAMS", ioctl: true, how: unix.EPIOCGPARAMS, bytes: 8},
+	{name: "PIDFD_GET_INFO", ioctl: true, how: unix.PIDFD_GET_INFO, bytes: unix.SizeofPidfdInfo},
 	{name: "FIONREAD", ioctl: true, how: unix.TIOCINQ, bytes: 4},
 	{name: "FIGETBSZ", ioctl: true, how: 2, bytes: 4},
 }
@@ -39,6 +40,9 @@ var getters = []getter{
 // ask asks a descriptor of the test's own.
 func ask(fd int, g getter) string {
 	arg := make([]byte, g.bytes)
+	if g.how == unix.PIDFD_GET_INFO {
+		arg[0] = unix.PIDFD_INFO_PID | unix.PIDFD_INFO_CREDS | unix.PIDFD_INFO_CGROUPID | unix.PIDFD_INFO_EXIT
+	}
 	n, errno := request(fd, g.ioctl, g.how, arg)
 	switch {
 	case errno != 0:

@@ -88,6 +88,7 @@ type different struct {
 
 var allowed = []different{
 	{`name|inode|fdinfo ino \d+`, `^pipe:`, "a pipe is a new one, whose number the kernel chooses"},
+	{`inode|fdinfo ino \d+`, `pidfd`, "the kernel numbers tasks"},
 	{`fdinfo eventfd-id \d+`, `eventfd`, "the kernel numbers eventfds"},
 	{`fdinfo it_value \d+`, `timerfd`, "time goes on"},
 	{`fdinfo lock \d+`, ``, "compared without their order"},

@@ -15,7 +15,7 @@ func TestWalk(t *testing.T) {
 	}
 	v := begin(t, string(code))
 	before := take(t, v.PID)
-	for _, kind := range []string{"eventfd", "timerfd", "signalfd", "eventpoll", "pipe:", "fifo", "/dev/null", "data", "(folder)"} {
+	for _, kind := range []string{"eventfd", "timerfd", "signalfd", "eventpoll", "pidfd", "pipe:", "fifo", "/dev/null", "data", "(folder)"} {
 		found := false
 		for k, name := range before {
 			found = found || strings.HasSuffix(k, ": name") && strings.Contains(name, strings.Trim(kind, "()"))

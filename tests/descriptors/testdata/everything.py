@@ -94,11 +94,37 @@ fcntl.fcntl(n - 1, fcntl.F_SETFL, os.O_APPEND|os.O_NOATIME)
 EVENT = n
 at(EVENT, sys_(290, 1, 0)); at(n + 1, sys_(290, 0, 0)); n += 2
 
+# Tasks: that live, that have ended, that are gone; threads.
+def pidfd(pid, flags=0):
+    global n
+    at(n, sys_(434, pid, flags)); n += 1
+zombie = os.fork()
+if zombie == 0: os._exit(3)
+os.waitid(os.P_PID, zombie, os.WEXITED|os.WNOWAIT)
+gone = os.fork()
+if gone == 0: os._exit(5)
+import threading
+ready = threading.Event()
+def work():
+    ready.set(); time.sleep(1000)
+thread = threading.Thread(target=work, daemon=True); thread.start(); ready.wait()
+for pid in os.getpid(), child, zombie, gone:
+    for flags in 0, 0o4000: pidfd(pid, flags)
+THREADS = True
+try: pidfd(os.getpid(), 0o200)
+except OSError: THREADS = False # before Linux 6.9
+if THREADS:
+    pidfd(thread.native_id, 0o200); pidfd(zombie, 0o4200)
+os.waitpid(gone, 0)
+DEAD = n
+at(DEAD, sys_(434, zombie, 0)); n += 1
+
 # Epolls.
 at(n, sys_(291, 0)); add(n, EVENT, IN|ET, 1); add(n, EVENT + 1, IN|OUT, 2); add(n, PIPE, IN, 3); n += 1
 at(n, sys_(291, 0)); add(n, EVENT, IN|OUT|ET, 1); assert reported(n) == [1]; n += 1
 try: fcntl.ioctl(n - 1, 0x40088A01, struct.pack("IHBB", 50, 16, 1, 0))
 except OSError as e: assert e.errno in (errno.ENOTTY, errno.EINVAL), e
+at(n, sys_(291, 0)); add(n, DEAD, IN|ET, 1); assert reported(n) == [1]; n += 1
 at(n, sys_(291, 0)); add(n, n - 1, IN|ET, 9); fcntl.fcntl(n, fcntl.F_SETFL, os.O_NONBLOCK|os.O_APPEND); n += 1
 
 # Nothing outside is open by another number.
