@@ -66,7 +66,7 @@ func adjustGet(g *generator, t *task, v []int64) bool { return adjustOn(aPipe, a
 
 func adjustWatch(g *generator, t *task, v []int64) bool {
 	e, ok := g.fd(t, anEpoll)
-	n, ok2 := g.fd(t, aPipe, anEvent, aTimer, aSignal, anEpoll)
+	n, ok2 := g.fd(t, aPipe, anEvent, aTimer, aSignal, anEpoll, aPidfd)
 	v[0], v[1] = e, n
 	if g.IntN(2) == 0 {
 		v[2] = unix.EPOLL_CTL_ADD

@@ -16,6 +16,7 @@ const (
 	aTimer   = "timer"
 	aSignal  = "signal"
 	anEpoll  = "epoll"
+	aPidfd   = "pidfd"
 	anything = ""
 )
 

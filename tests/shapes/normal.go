@@ -45,7 +45,6 @@ var zombieStatus = map[string]bool{"Name": true, "State": true, "Tgid": true, "P
 //   - the order of children: one that a sibling made, and that shares with it,
 //     may come back behind others
 //   - the owner of a flock(2) is whoever asked for it, and restore does
-//   - O_LARGEFILE of pipes: it has no meaning there
 //   - what is in a pipe that nobody can read from
 //   - a timer slack of 0, the default of a child of a real-time task, is 1
 //   - contents of droppable memory (MAP_DROPPABLE), which may go at any time
@@ -70,7 +69,7 @@ var notGenerated = []string{
 	"queues of signals that hit the limit, overruns, timers that expire, the id of the next timer",
 	"stops that have been waited for, WCONTINUED",
 	"children of a thread that isn't the first",
-	"F_SETSIG, F_SETOWN, O_ASYNC, O_NOFOLLOW, dnotify, busy polling of epolls, consumed edges",
+	"O_ASYNC of pipes and its signals, owners that are groups, dnotify, busy polling of epolls, consumed edges",
 	"pipes that are full of buffers that aren't",
 	"LDT, selectors, policies of mappings, seals",
 }

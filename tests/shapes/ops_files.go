@@ -3,10 +3,10 @@ package shapes
 import "golang.org/x/sys/unix"
 
 var openModes = words("wronly", unix.O_WRONLY, "rdwr", unix.O_RDWR, "append", unix.O_APPEND, "cloexec", unix.O_CLOEXEC, "nonblock", unix.O_NONBLOCK,
-	"sync", unix.O_SYNC, "dsync", unix.O_DSYNC, "direct", unix.O_DIRECT, "noatime", unix.O_NOATIME, "path", unix.O_PATH,
+	"sync", unix.O_SYNC, "dsync", unix.O_DSYNC, "direct", unix.O_DIRECT, "noatime", unix.O_NOATIME, "path", unix.O_PATH, "nofollow", unix.O_NOFOLLOW, "async", unix.O_ASYNC,
 	"largefile", 0o100000, "noctty", unix.O_NOCTTY)
-var folderModes = words("cloexec", unix.O_CLOEXEC, "path", unix.O_PATH, "noatime", unix.O_NOATIME)
-var deviceModes = words("wronly", unix.O_WRONLY, "rdwr", unix.O_RDWR, "cloexec", unix.O_CLOEXEC, "nonblock", unix.O_NONBLOCK, "append", unix.O_APPEND)
+var folderModes = words("nofollow", unix.O_NOFOLLOW, "cloexec", unix.O_CLOEXEC, "path", unix.O_PATH, "noatime", unix.O_NOATIME)
+var deviceModes = words("nofollow", unix.O_NOFOLLOW, "wronly", unix.O_WRONLY, "rdwr", unix.O_RDWR, "cloexec", unix.O_CLOEXEC, "nonblock", unix.O_NONBLOCK, "append", unix.O_APPEND)
 var pipeModes = words("cloexec", unix.O_CLOEXEC, "nonblock", unix.O_NONBLOCK, "packets", unix.O_DIRECT)
 var objectModes = words("cloexec", unix.O_CLOEXEC, "nonblock", unix.O_NONBLOCK)
 var eventModes = words("cloexec", unix.O_CLOEXEC, "nonblock", unix.O_NONBLOCK, "semaphore", 1)
@@ -55,5 +55,9 @@ var objectOps = []op{
 	{name: "epoll", group: "epoll", weight: 10, args: []arg{fd("fd"), flags("mode", closeOnExec)}, adjust: adjustNew(anEpoll)},
 	{name: "watch", group: "epoll", weight: 20, adjust: adjustWatch,
 		args: []arg{fd("epoll"), fd("fd"), choice("how", epollHow), flags("events", epollEvents), number("data", 0, 1<<62)}},
+	{name: "owner", group: "events", weight: 6, adjust: adjustOn(aFile, aPipe, anEvent, aTimer, aSignal, anEpoll),
+		args: []arg{fd("fd"), choice("kind", words("thread", 0, "process", 1)), number("signal", 0, 64)}},
+	{name: "pidfd", group: "events", weight: 6, adjust: adjustNew(aPidfd),
+		args: []arg{fd("fd"), number("task", 0, 9), flags("mode", words("cloexec", unix.O_CLOEXEC, "nonblock", unix.O_NONBLOCK, "thread", unix.O_EXCL))}},
 	{name: "refused", group: "refused", weight: 1, args: []arg{fd("fd"), choice("kind", unsavable)}, adjust: adjustNew(anything)},
 }

@@ -15,9 +15,6 @@ import (
 // picture is what /proc says of all tasks: "PID/TID what" to a value.
 type picture map[string]string
 
-// largeFile is the kernel's O_LARGEFILE, which is 0 for 64-bit programs.
-const largeFile = 0o100000
-
 // taker takes a picture.
 type taker struct {
 	picture
@@ -150,10 +147,6 @@ func (t *taker) process(key, dir string) {
 		n := strconv.Itoa(fd)
 		t.picture[key+"fd "+n] = t.named(link(dir + "fd/" + n))
 		t.info(key+"fd "+n+" ", string(readProc(dir+"fdinfo/"+n)))
-		if k := key + "fd " + n + " flags"; strings.HasPrefix(t.picture[key+"fd "+n], "pipe:") {
-			f, _ := strconv.ParseUint(t.picture[k], 8, 32)
-			t.picture[k] = strconv.FormatUint(f&^largeFile, 8)
-		}
 	}
 }
 

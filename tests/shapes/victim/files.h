@@ -133,6 +133,20 @@ static long op_file_lock(struct slot *s, const i64 *a)
 	return SYS_3(__NR_fcntl, a[0], F_OFD_SETLK, &l);
 }
 
+/* Of this thread, or its process; without O_ASYNC no signal comes of it. */
+static long op_owner(struct slot *s, const i64 *a)
+{
+	int owner[2] = {a[1], a[1] ? getpid() : gettid()};
+	SYS_3(__NR_fcntl, a[0], 10 /* F_SETSIG */, a[2]);
+	return SYS_3(__NR_fcntl, a[0], F_SETOWN_EX, owner);
+}
+
+static long op_pidfd(struct slot *s, const i64 *a)
+{
+	struct slot *of = &control->slot[a[1]];
+	return moved(SYS_2(__NR_pidfd_open, a[2] & 0200 ? of->tid : of->tgid, a[2] & ~O_CLOEXEC), a[0], a[2] & O_CLOEXEC);
+}
+
 /* What can't be saved, and is refused by its name. */
 static long op_refused(struct slot *s, const i64 *a)
 {
@@ -146,8 +160,6 @@ static long op_refused(struct slot *s, const i64 *a)
 		return moved(SYS_1(__NR_inotify_init1, 0), a[0], 0);
 	case 3:
 		return moved(SYS_2(__NR_memfd_create, "shape", 0), a[0], 0);
-	case 4:
-		return moved(SYS_2(__NR_pidfd_open, getpid(), 0), a[0], 0);
 	case 5:
 		SYS_4(__NR_openat, AT_FDCWD, path(buffer, "gone", s - control->slot), O_CREAT | O_RDWR, 0600);
 		return SYS_1(__NR_unlink, buffer);

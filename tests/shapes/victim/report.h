@@ -131,21 +131,22 @@ static void report_descriptors(struct slot *s)
 	for (int fd = 0; fd <= last_fd; fd++) {
 		long flags = SYS_2(__NR_fcntl, fd, F_GETFL);
 		int owner[2] = {0}, bytes = -1;
+		u32 user[2] = {0};
 		if (flags < 0)
 			continue;
 		struct pollfd p = {fd, 0x3fff, 0};
 		SYS_3(__NR_poll, &p, 1, 0);
 		SYS_3(__NR_fcntl, fd, F_GETOWN_EX, owner);
+		SYS_3(__NR_fcntl, fd, 17 /* F_GETOWNER_UIDS */, user);
 		SYS_3(__NR_ioctl, fd, 0x541b /* FIONREAD */, &bytes);
 		if (SYS_2(__NR_fcntl, fd, F_GETPIPE_SZ) > 0) { /* see normal.go */
-			flags &= ~0100000;
 			if (p.revents & POLLERR) {
 				bytes = 0;
 				p.revents &= ~(POLLOUT | POLLWRNORM | POLLWRBAND);
 			}
 		}
 		LINE(s, "descriptor", fd, flags, SYS_2(__NR_fcntl, fd, F_GETFD), SYS_3(__NR_lseek, fd, 0, 1),
-		     owner[0], owner[1], SYS_2(__NR_fcntl, fd, F_GETPIPE_SZ), bytes, p.revents);
+		     owner[0], owner[1], user[0], user[1], SYS_2(__NR_fcntl, fd, 11 /* F_GETSIG */), SYS_2(__NR_fcntl, fd, F_GETPIPE_SZ), bytes, p.revents);
 	}
 }
 
