@@ -15,21 +15,29 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static volatile int *at; /* [0] the root, [1] the task that shares */
+static volatile int *at; /* [0] the root, [1] the task that shares, [2] the first process */
 static unsigned long kind;
 
 static int rest(void *arg)
 {
 	(void)arg;
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	for (;;)
 		pause();
+}
+
+/* Nobody outlives the first process, not even who has not run when that ends. */
+static int born(void *f)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (kill(at[2], 0))
+		_exit(1);
+	return ((int (*)(void *))f)(0);
 }
 
 static pid_t spawn(int (*f)(void *), unsigned long flags)
 {
 	char *stack = mmap(0, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	return clone(f, stack + 65536, flags | SIGCHLD, 0);
+	return clone(born, stack + 65536, flags | SIGCHLD, (void *)f);
 }
 
 static int with_sibling(void *arg)
@@ -42,7 +50,6 @@ static int with_sibling(void *arg)
 static int behead(void *arg)
 {
 	(void)arg;
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	spawn(rest, CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD);
 	syscall(SYS_exit, 0);
 	return 0;
@@ -60,7 +67,6 @@ static int make_nephew(void *arg)
 	spawn(rest, kind); /* the nephew shares with this process, ... */
 	at[0] = at[1] = spawn(rest, CLONE_PARENT | kind); /* and so does the root */
 	unshare(kind == CLONE_VM ? 0 : kind);
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (kind == CLONE_VM)
 		execlp("sleep", "sleep", "60", (char *)0);
 	return rest(arg);
@@ -90,6 +96,7 @@ static int with_descendant(void *arg)
 int main(int argc, char **argv)
 {
 	at = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	at[2] = getpid();
 	const char *how = argv[1];
 	kind = !strcmp(argv[2], "vm") ? CLONE_VM : !strcmp(argv[2], "files") ? CLONE_FILES : CLONE_FS;
 	if (!strcmp(how, "sibling"))
