@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -148,6 +149,10 @@ func (t *tree) goOn() error {
 	return t.settle()
 }
 
+// withoutPlace takes the group and the session out of a report: whether they are
+// the same, or outside before and after, is seen in /proc.
+var withoutPlace = regexp.MustCompile(`(?m)^(pid \S+ \S+ \S+) \S+ \S+$`)
+
 // reports are those of all tasks that have turns.
 func (t *tree) reports() (map[int]string, error) {
 	out := map[int]string{}
@@ -159,7 +164,7 @@ func (t *tree) reports() (map[int]string, error) {
 			return nil, err
 		}
 		s := &t.c.slot[i]
-		out[i] = string(s.text[:min(s.length, textSize)])
+		out[i] = withoutPlace.ReplaceAllString(string(s.text[:min(s.length, textSize)]), "$1")
 		if s.length >= textSize-1 {
 			return nil, fmt.Errorf("the report of task %d is too long", s.tid)
 		}
