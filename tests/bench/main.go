@@ -89,7 +89,7 @@ func (b *bench) small() error {
 	}
 	defer v.kill()
 	image := filepath.Join(b.dir, "small.img")
-	var dump, durable, restore, nothing series
+	var dump, durable, restore, nothing, alone series
 	for range b.rounds {
 		e := filepath.Join(b.tmp, "empty")
 		n, err := shell(strings.Join([]string{e, e, e, e, e}, " | "))
@@ -97,6 +97,11 @@ func (b *bench) small() error {
 			return err
 		}
 		nothing = append(nothing, n.Seconds()*1e3)
+		one, err := shell(fmt.Sprintf("exec checkpoint %d >%s", v.pid, image))
+		if err != nil {
+			return err
+		}
+		alone = append(alone, one.Seconds()*1e3)
 		d, err := v.checkpoint(image, false)
 		if err != nil {
 			return err
@@ -114,7 +119,7 @@ func (b *bench) small() error {
 		}
 		dump, durable, restore = append(dump, d.Seconds()*1e3), append(durable, s.Seconds()*1e3), append(restore, r.Seconds()*1e3)
 	}
-	fmt.Printf("%-40s %s ms\n%-40s %s ms\n%-40s %s ms\n%-40s %s ms\n", "for comparison: five empty Go programs", nothing, "a process of no size: checkpoint", dump, "the same, on disk, and kill", durable, "restore", restore)
+	fmt.Printf("%-40s %s ms\n%-40s %s ms\n%-40s %s ms\n%-40s %s ms\n%-40s %s ms\n", "for comparison: five empty Go programs", nothing, "a process of no size: checkpoint", dump, "the same by one program", alone, "the same, on disk, and kill", durable, "restore", restore)
 	return nil
 }
 
