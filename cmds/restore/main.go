@@ -2,7 +2,7 @@
 //
 // # Synopsis
 //
-//	restore [-d] [--pidfile FILE] [--force-files] [--vdso MODE] [--clocks HOW] [IMAGE]
+//	restore [-d] [--pidfile FILE] [--force-files] [--vdso MODE] [--clocks HOW] [--inherit NAME] [IMAGE]
 //	restore --check [--force-files] [--vdso MODE] [--clocks HOW] [IMAGE]
 //
 // # Description
@@ -55,6 +55,11 @@
 // leaders have ended. Those that led out of the tree at the checkpoint, because
 // somebody else was in them, are restore's own.
 //
+// Nothing else that processes inherit comes from restore's caller: every task has
+// the nice value, the policies, flags and filters that it had, also where it had
+// none. What restore has and can't get rid of, a seccomp filter for one, is
+// refused; --inherit NAME accepts it, with the name that the message gives.
+//
 // Process ids must be free. A pid that is taken is named, with its holder; a
 // pid namespace of its own gives a tree any ids:
 //
@@ -92,24 +97,29 @@ import (
 	"os"
 
 	"floe/lib/cli"
+	"floe/lib/restorer"
 )
 
 //go:embed main.go
 var manual string
 
 type flags struct {
-	Detach     bool   `short:"d" help:"Leave the tree running and exit."`
-	Check      bool   `help:"Restore nothing; list what would keep the image from being restored here."`
-	Pidfile    string `placeholder:"FILE" help:"Write the root task's pid to FILE once the tree runs."`
-	ForceFiles bool   `help:"Open files that have changed since the checkpoint, instead of refusing."`
-	VDSO       string `name:"vdso" enum:"auto,inplace,proxy" default:"auto" placeholder:"MODE" help:"How processes get their vDSO: auto, inplace, or proxy."`
-	Clocks     string `enum:"continue,host" default:"continue" placeholder:"HOW" help:"Monotonic clocks: continue, or host's."`
-	Image      string `arg:"" optional:"" help:"The image; standard input without it."`
+	Detach     bool     `short:"d" help:"Leave the tree running and exit."`
+	Check      bool     `help:"Restore nothing; list what would keep the image from being restored here."`
+	Pidfile    string   `placeholder:"FILE" help:"Write the root task's pid to FILE once the tree runs."`
+	ForceFiles bool     `help:"Open files that have changed since the checkpoint, instead of refusing."`
+	VDSO       string   `name:"vdso" enum:"auto,inplace,proxy" default:"auto" placeholder:"MODE" help:"How processes get their vDSO: auto, inplace, or proxy."`
+	Clocks     string   `enum:"continue,host" default:"continue" placeholder:"HOW" help:"Monotonic clocks: continue, or host's."`
+	Inherit    []string `placeholder:"NAME" help:"Let the tree have this attribute from restore."`
+	Image      string   `arg:"" optional:"" help:"The image; standard input without it."`
 }
 
 func main() {
 	var f flags
 	cli.Main("restore", manual, &f, func(ctx context.Context, log *cli.Logger) error {
+		if err := restorer.CheckInherit(f.Inherit); err != nil {
+			return cli.Usage(err)
+		}
 		ctx, sig := catchSignals(ctx)
 		return sig.during(func() error {
 			in := os.Stdin
@@ -123,7 +133,7 @@ func main() {
 			if err := checkOwner(in); err != nil {
 				return err
 			}
-			opt := options{Detach: f.Detach, Pidfile: f.Pidfile, ForceFiles: f.ForceFiles, VDSO: f.VDSO, HostClocks: f.Clocks == "host"}
+			opt := options{Detach: f.Detach, Pidfile: f.Pidfile, ForceFiles: f.ForceFiles, VDSO: f.VDSO, HostClocks: f.Clocks == "host", Inherit: f.Inherit}
 			if f.Check {
 				return check(ctx, in, os.Stdout, log, opt)
 			}

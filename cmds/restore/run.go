@@ -21,11 +21,12 @@ type options struct {
 	ForceFiles bool
 	VDSO       string
 	HostClocks bool
+	Inherit    []string
 }
 
 func (opt options) restorer(in *os.File, log *cli.Logger) restorer.Options {
 	return restorer.Options{
-		Detach: opt.Detach, ForceFiles: opt.ForceFiles, VDSO: restorer.VDSOMode(opt.VDSO), HostClocks: opt.HostClocks, StdinIsImage: in.Fd() == 0,
+		Detach: opt.Detach, ForceFiles: opt.ForceFiles, VDSO: restorer.VDSOMode(opt.VDSO), HostClocks: opt.HostClocks, Inherit: opt.Inherit, StdinIsImage: in.Fd() == 0,
 		Warnf: log.Warnf, Verbosef: log.Verbosef,
 	}
 }

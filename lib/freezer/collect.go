@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"floe/lib/attr"
 	"floe/lib/inject"
 	"floe/lib/procfs"
 	"floe/lib/record"
@@ -25,6 +26,7 @@ type collector struct {
 	time                   uint64 // time namespace of the root
 	rseqOffset             uint64 // where the thread before had it, from its thread pointer
 	places                 *places
+	attrs                  attr.Dump
 }
 
 // kinds are the kinds of what tasks may share.
@@ -72,6 +74,7 @@ func (c *collector) process(t *Tree, proc *Process) error {
 	task := &record.Task{
 		Pid: int32(proc.PID), Ppid: int32(s.PPID), Pgid: int32(s.PGRP), Sid: int32(s.Session), StartTime: s.StartTime,
 		ExitSignal: uint32(s.ExitSignal), TtyNr: uint32(s.TTY), TtyPgrp: int32(s.TTYPGRP), HasTty: s.TTY != 0, Comm: s.Comm,
+		Attrs: &record.ProcessAttrs{},
 	}
 	var err error
 	if task.SessionGone, err = c.places.sessionGone(s.Session); err != nil {
@@ -125,12 +128,8 @@ func (c *collector) outside(proc *Process, status *procfs.Status, task *record.T
 	if err != nil {
 		return err
 	}
-	pers, err := number(proc.PID, "personality", 16)
-	if err != nil {
-		return err
-	}
-	task.OomScoreAdj, task.Personality, task.Umask = int32(oom), uint32(pers), status.Umask
-	return nil
+	task.OomScoreAdj, task.Umask = int32(oom), status.Umask
+	return attr.LookProcess(&attr.Live{PID: proc.PID, TID: proc.PID, Status: status, Stat: proc.Stat, Dump: &c.attrs}, task)
 }
 
 func number(pid int, name string, base int) (int64, error) {
@@ -169,7 +168,7 @@ func (c *collector) inside(proc *Process, task *record.Task) (err error) {
 		} else if err := c.sharesAll(proc.PID, int(th.TID)); err != nil {
 			return err
 		}
-		r, err := c.thread(g, proc, th, q)
+		r, err := c.thread(g, proc, task, th, q)
 		if err != nil {
 			return err
 		}

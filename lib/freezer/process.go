@@ -37,11 +37,9 @@ func (q *processQuery) calls() []stub.Call {
 		list = append(list, stub.Call{What: fmt.Sprintf("getitimer %d", which), Nr: unix.SYS_GETITIMER,
 			Args: []stub.Arg{stub.I(which), stub.D(make([]byte, sizeTimer))}})
 	}
-	const getTHPDisable = 42
 	list = append(list,
 		stub.Call{What: "child subreaper", Nr: unix.SYS_PRCTL, Args: []stub.Arg{stub.I(unix.PR_GET_CHILD_SUBREAPER), stub.D(make([]byte, 4))}},
 		stub.Call{What: "dumpable", Nr: unix.SYS_PRCTL, Args: []stub.Arg{stub.I(unix.PR_GET_DUMPABLE)}},
-		stub.Call{What: "THP disable", Nr: unix.SYS_PRCTL, Args: []stub.Arg{stub.I(getTHPDisable)}},
 		stub.Call{What: "brk", Nr: unix.SYS_BRK, Args: []stub.Arg{stub.I(0)}})
 	for _, t := range q.timers {
 		list = append(list,
@@ -82,16 +80,16 @@ func (q *processQuery) read(res []int64, data func(int, int) ([]byte, error)) er
 	if err != nil {
 		return err
 	}
-	t.ChildSubreaper, t.Dumpable, t.ThpDisabled, t.Brk = le.Uint32(b) != 0, uint32(res[rest+1]), res[rest+2] != 0, uint64(res[rest+3])
+	t.ChildSubreaper, t.Dumpable, t.Brk = le.Uint32(b) != 0, uint32(res[rest+1]), uint64(res[rest+2])
 	for i, timer := range q.timers {
-		b, err := data(rest+4+2*i, 1)
+		b, err := data(rest+3+2*i, 1)
 		if err != nil {
 			return err
 		}
 		ns := func(at int) uint64 { return le.Uint64(b[at:])*1e9 + le.Uint64(b[at+8:]) }
 		const sigevThreadID = 4
 		pt := &record.PosixTimer{Id: int32(timer.ID), Clock: int32(timer.Clock), Notify: int32(timer.Notify), Signo: int32(timer.Signo),
-			Sigval: timer.Sigval, IntervalNs: ns(0), ValueNs: ns(16), Overrun: int32(res[rest+5+2*i])}
+			Sigval: timer.Sigval, IntervalNs: ns(0), ValueNs: ns(16), Overrun: int32(res[rest+4+2*i])}
 		if timer.Thread {
 			pt.Notify, pt.Tid = pt.Notify|sigevThreadID, int32(timer.TID)
 		}

@@ -4,9 +4,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
+	"floe/lib/attr"
 	"floe/lib/inject"
 	"floe/lib/procfs"
 	"floe/lib/record"
@@ -14,7 +16,7 @@ import (
 )
 
 // thread reads one thread, and its process too when q is set.
-func (c *collector) thread(g *inject.Guest, proc *Process, th *Thread, q *processQuery) (*record.Thread, error) {
+func (c *collector) thread(g *inject.Guest, proc *Process, leader *record.Task, th *Thread, q *processQuery) (*record.Thread, error) {
 	stat, err := procfs.ReadThreadStat(proc.PID, int(th.TID))
 	if err != nil {
 		return nil, err
@@ -29,7 +31,7 @@ func (c *collector) thread(g *inject.Guest, proc *Process, th *Thread, q *proces
 	if err := c.dispatch(th); err != nil {
 		return nil, err
 	}
-	r := &record.Thread{Pid: int32(proc.PID), Tid: int32(th.TID), StartTime: stat.StartTime, Comm: stat.Comm, Creds: creds(status)}
+	r := &record.Thread{Pid: int32(proc.PID), Tid: int32(th.TID), StartTime: stat.StartTime, Comm: stat.Comm, Creds: creds(status), Attrs: &record.ThreadAttrs{}}
 	if err := c.registers(g, th, r); err != nil {
 		return nil, err
 	}
@@ -37,6 +39,9 @@ func (c *collector) thread(g *inject.Guest, proc *Process, th *Thread, q *proces
 		return nil, err
 	}
 	if err := schedule(int(th.TID), r); err != nil {
+		return nil, err
+	}
+	if err := attr.LookThread(&attr.Live{PID: proc.PID, TID: int(th.TID), Status: status, Stat: stat, Leader: leader, Dump: &c.attrs}, r); err != nil {
 		return nil, err
 	}
 	if err := c.ask(g, th, r, q); err != nil {
@@ -74,10 +79,25 @@ func (c *collector) ask(g *inject.Guest, th *Thread, r *record.Thread, q *proces
 	r.Altstack = &record.AltStack{Sp: a.AltSP, Flags: a.AltFlags, Size: a.AltSize}
 	r.ClearChildTid, r.PdeathSignal, r.TscMode, r.TimerSlackNs = a.ClearChildTID, a.PdeathSignal, a.TSC, a.TimerSlack
 	r.Creds.Securebits = a.SecureBits
+	own := attr.AskThread(r)
 	if q == nil {
-		return nil
+		return g.Run(c.p, t, own.Calls, func(results []int64, data func(int, int) ([]byte, error)) error {
+			return own.Answer(results, data)
+		})
 	}
-	if err := g.Run(c.p, t, q.calls(), q.read); err != nil {
+	shared := attr.AskProcess(q.task)
+	calls := q.calls()
+	first, second := len(calls), len(calls)+len(shared.Calls)
+	if err := g.Run(c.p, t, slices.Concat(calls, shared.Calls, own.Calls), func(results []int64, data func(int, int) ([]byte, error)) error {
+		from := func(n int) attr.DataFunc { return func(call, arg int) ([]byte, error) { return data(n+call, arg) } }
+		if err := q.read(results[:first], data); err != nil {
+			return err
+		}
+		if err := shared.Answer(results[first:second], from(first)); err != nil {
+			return err
+		}
+		return own.Answer(results[second:], from(second))
+	}); err != nil {
 		return err
 	}
 	return c.memory(g, t, q)
@@ -89,26 +109,21 @@ func schedule(tid int, r *record.Thread) error {
 	if err != nil {
 		return fmt.Errorf("sched_getattr: %w", err)
 	}
+	const known = 1 | 2 | 4 // SCHED_FLAG_RESET_ON_FORK, _RECLAIM, _DL_OVERRUN
+	if a.Flags&^known != 0 {
+		return fmt.Errorf("scheduling flags %#x are not known to this version", a.Flags&^known)
+	}
 	mask := make([]byte, 1024)
 	n, e := getAffinity(tid, mask)
 	if e != 0 {
 		return fmt.Errorf("sched_getaffinity: %w", e)
 	}
-	const whoProcess = 1
-	prio, _, e := unix.Syscall(unix.SYS_IOPRIO_GET, whoProcess, uintptr(tid), 0)
-	if e != 0 {
-		return fmt.Errorf("ioprio_get: %w", e)
-	}
 	nice, err := unix.Getpriority(unix.PRIO_PROCESS, tid) // 20 less the nice value: sched_getattr has none with SCHED_FIFO
 	if err != nil {
 		return fmt.Errorf("getpriority: %w", err)
 	}
-	const classShift = 13
-	if prio>>classShift == 0 {
-		prio = 0 // none set: the kernel derives one from the nice value
-	}
 	r.Sched = &record.Sched{Policy: a.Policy, Nice: int32(20 - nice), Priority: a.Priority, Flags: a.Flags, Runtime: a.Runtime,
-		Deadline: a.Deadline, Period: a.Period, Affinity: mask[:n], Ioprio: uint32(prio)}
+		Deadline: a.Deadline, Period: a.Period, Affinity: mask[:n]}
 	return nil
 }
 

@@ -5,16 +5,16 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"floe/lib/attr"
 	"floe/lib/record"
 )
 
 // Numbers of the kernel's that a record may have, and no others: what restore
 // gives to a system call would fail there, or do something else.
 const (
-	noPersonality = 1<<32 - 1 // personality(2): tell, don't set
-	maxOOMAdj     = 1000      // OOM_SCORE_ADJ_MAX
-	maxDumpable   = 2         // SUID_DUMP_ROOT
-	coreFlag      = 0x80      // of a wait status
+	maxOOMAdj   = 1000 // OOM_SCORE_ADJ_MAX
+	maxDumpable = 2    // SUID_DUMP_ROOT
+	coreFlag    = 0x80 // of a wait status
 )
 
 // checkLife checks how a task is stopped, or has ended.
@@ -39,8 +39,6 @@ func checkLife(t *record.Task) error {
 // checkTaskFields checks what a live task's record says of the process alone.
 func checkTaskFields(t *record.Task) error {
 	switch {
-	case t.Personality == noPersonality:
-		return taskError(t, "personality %#x: there is no such personality", t.Personality)
 	case t.OomScoreAdj < -maxOOMAdj || t.OomScoreAdj > maxOOMAdj:
 		return taskError(t, "oom_score_adj %d", t.OomScoreAdj)
 	case t.Dumpable > maxDumpable:
@@ -50,6 +48,9 @@ func checkTaskFields(t *record.Task) error {
 		if l.Cur > l.Max {
 			return taskError(t, "its limit %d is %d, above its hard limit %d", r, l.Cur, l.Max)
 		}
+	}
+	if err := attr.CheckProcess(t); err != nil {
+		return taskError(t, "%w", err)
 	}
 	return nil
 }

@@ -1,6 +1,9 @@
 package image
 
-import "floe/lib/record"
+import (
+	"floe/lib/attr"
+	"floe/lib/record"
+)
 
 // Sizes and flags of a thread's registrations.
 const (
@@ -52,6 +55,9 @@ func (im *Image) checkThread(t *record.Task, th *record.Thread) error {
 		if err := check(t, th); err != nil {
 			return err
 		}
+	}
+	if err := attr.CheckThread(th); err != nil {
+		return taskError(t, "thread %d: %w", th.Tid, err)
 	}
 	return checkPending(t, th.Pending)
 }

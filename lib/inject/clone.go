@@ -20,9 +20,10 @@ const (
 
 // CloneArgs says what task to make.
 type CloneArgs struct {
-	TID        tracer.TID // the id that it must get
-	Flags      uint64     // CLONE_*
-	ExitSignal uint64     // 0 with CLONE_THREAD or CLONE_PARENT
+	TID        tracer.TID  // the id that it must get
+	Flags      uint64      // CLONE_*
+	ExitSignal uint64      // 0 with CLONE_THREAD or CLONE_PARENT
+	Before     []stub.Call // that the parent makes first
 }
 
 func (c CloneArgs) call() stub.Call {
@@ -49,9 +50,9 @@ func (c CloneArgs) call() stub.Call {
 // Clone makes tasks from a stopped puppet, each with the id that it must get,
 // stopped and traced from birth.
 func (a *Arena) Clone(p *tracer.Ptrace, parent tracer.TID, list ...CloneArgs) error {
-	calls := make([]stub.Call, len(list))
-	for i, c := range list {
-		calls[i] = c.call()
+	calls := make([]stub.Call, 0, len(list))
+	for _, c := range list {
+		calls = append(append(calls, c.Before...), c.call())
 		if c.Flags&unix.CLONE_THREAD != 0 {
 			p.MindThreads()
 		}

@@ -12,9 +12,8 @@ import (
 
 // prctl(2) numbers that x/sys lacks or that read better here.
 const (
-	prSetTHPDisable = 41
-	prSetTSC        = 26
-	prTSCEnable     = 1
+	prSetTSC    = 26
+	prTSCEnable = 1
 )
 
 func prctl(what string, args ...stub.Arg) stub.Call {
@@ -34,14 +33,14 @@ var roomy = [...]int{unix.RLIMIT_NOFILE, unix.RLIMIT_MEMLOCK, unix.RLIMIT_AS, un
 
 // Early plans what a process needs before its memory and descriptors. Its own
 // limits come last (Limits).
-func Early(t *record.Task, own []*record.Limit) []stub.Call {
+func Early(own []*record.Limit) []stub.Call {
 	var calls []stub.Call
 	for _, r := range roomy {
 		if most := own[r].Max; own[r].Cur != most {
 			calls = append(calls, rlimit(r, &record.Limit{Cur: most, Max: most}))
 		}
 	}
-	return append(calls, stub.Call{What: "personality", Nr: unix.SYS_PERSONALITY, Args: []stub.Arg{stub.I(t.Personality)}})
+	return calls
 }
 
 // Limits plans the resource limits. Raising a hard limit above own's needs
@@ -74,9 +73,6 @@ func Process(t *record.Task) []stub.Call {
 	var calls []stub.Call
 	if t.ChildSubreaper {
 		calls = append(calls, prctl("child subreaper", stub.I(unix.PR_SET_CHILD_SUBREAPER), stub.I(1)))
-	}
-	if t.ThpDisabled {
-		calls = append(calls, prctl("THP disable", stub.I(prSetTHPDisable), stub.I(1)))
 	}
 	return calls
 }

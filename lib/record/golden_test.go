@@ -21,9 +21,11 @@ func goldenTasks() []*Record {
 	none.Raw[0] = 10
 	live := &Task{
 		Pid: 100, Ppid: 1, Pgid: 100, Sid: 100, Tids: []int32{100, 102}, StartTime: 77, State: Task_STOPPED, StopSignal: 19, ExitSignal: 17,
-		MmId: 1, FilesId: 1, FsId: 1, SighandId: 1, Personality: 0, OomScoreAdj: -5, Pending: []*SigInfo{none},
+		MmId: 1, FilesId: 1, FsId: 1, SighandId: 1, OomScoreAdj: -5, Pending: []*SigInfo{none},
 		PosixTimers: []*PosixTimer{{Id: 0, Clock: 1, Notify: 4, Signo: 34, Sigval: 9, Tid: 102, ValueNs: 5e8, IntervalNs: 1e9, Overrun: 2}},
 		Dumpable:    1, Comm: "victim", Umask: 0o22, Brk: 0x55000000a000,
+		Attrs: &ProcessAttrs{CoredumpFilter: 0x33, ThpDisable: 1, MemoryMerge: true, Mdwe: 3, Membarrier: 16, FutexSlots: 16, TimerRestoreIds: true,
+			AutogroupNice: 5, LoginUid: 1000, LoginSession: 7, Cgroups: []byte(":/a\n")},
 	}
 	for i := range 64 {
 		live.Actions = append(live.Actions, &SigAction{Handler: uint64(i % 2), Flags: 0x4000000, Restorer: 0x400100})
@@ -34,7 +36,8 @@ func goldenTasks() []*Record {
 	for range 3 {
 		live.Itimers = append(live.Itimers, &Itimer{ValueUs: 1, IntervalUs: 2})
 	}
-	dead := &Task{Pid: 101, Ppid: 100, Pgid: 100, Sid: 100, Tids: []int32{101}, StartTime: 78, State: Task_ZOMBIE, ExitCode: 7 << 8, ExitSignal: 17, Comm: "dead"}
+	dead := &Task{Pid: 101, Ppid: 100, Pgid: 100, Sid: 100, Tids: []int32{101}, StartTime: 78, State: Task_ZOMBIE, ExitCode: 7 << 8, ExitSignal: 17, Comm: "dead",
+		Attrs: &ProcessAttrs{Zombie: &Creds{Ruid: 9}}}
 	list := []*Record{{Body: &Record_Task{live}}, {Body: &Record_Task{dead}}}
 	for i, tid := range []int32{100, 102} {
 		list = append(list, &Record{Body: &Record_Thread{&Thread{
@@ -43,6 +46,8 @@ func goldenTasks() []*Record {
 			ClearChildTid: 0x7f0000001200, Rseq: &Rseq{Addr: 0x7f0000001300, Size: 32, Signature: 0x53053053},
 			Restart: &Restart{Kind: Restart_BLOCK, Nr: 230, RemainingNs: 1e9}, Creds: &Creds{Ruid: 1, Groups: []uint32{4, 24}, CapBounding: 0xff},
 			Sched: &Sched{Nice: 5, Affinity: []byte{3}}, TimerSlackNs: 50000, InSyscall: true,
+			Attrs: &ThreadAttrs{Personality: 0x40000, MachineCheck: 2, DefaultSlackNs: 50000, MemoryPolicy: 2, MemoryNodes: []byte{1}, IoFlusher: true,
+				Speculation: []uint32{3, 3, 8}, RequestKey: 4, Cgroups: []byte(":/b\n")},
 		}}})
 	}
 	return append(list, &Record{Body: &Record_Pending{&Pending{Pid: 100, Tid: 102, Signals: []*SigInfo{none, none}}}},

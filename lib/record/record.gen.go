@@ -1416,7 +1416,6 @@ type Task struct {
 	FilesId        uint64
 	FsId           uint64
 	SighandId      uint64
-	Personality    uint32
 	OomScoreAdj    int32
 	Limits         []*Limit     // 16, indexed by RLIMIT_*
 	Actions        []*SigAction // 64, of signals 1 to 64
@@ -1425,7 +1424,6 @@ type Task struct {
 	PosixTimers    []*PosixTimer
 	ChildSubreaper bool
 	Dumpable       uint32 // PR_GET_DUMPABLE
-	ThpDisabled    bool   // PR_GET_THP_DISABLE
 	TtyNr          uint32 // controlling terminal, /proc/PID/stat field 7
 	TtyPgrp        int32  // its foreground process group
 	Comm           string // of the leader; for messages
@@ -1436,6 +1434,7 @@ type Task struct {
 	// has ended: they are the tree's own, and no caller's.
 	SessionGone bool
 	GroupGone   bool
+	Attrs       *ProcessAttrs
 	Mm          *MmAttrs // its Mm takes it over
 	unknown     []byte   // fields that this version does not know, as they came
 }
@@ -1540,13 +1539,6 @@ func (x *Task) GetSighandId() uint64 {
 	return x.SighandId
 }
 
-func (x *Task) GetPersonality() uint32 {
-	if x == nil {
-		return 0
-	}
-	return x.Personality
-}
-
 func (x *Task) GetOomScoreAdj() int32 {
 	if x == nil {
 		return 0
@@ -1601,13 +1593,6 @@ func (x *Task) GetDumpable() uint32 {
 		return 0
 	}
 	return x.Dumpable
-}
-
-func (x *Task) GetThpDisabled() bool {
-	if x == nil {
-		return false
-	}
-	return x.ThpDisabled
 }
 
 func (x *Task) GetTtyNr() uint32 {
@@ -1666,6 +1651,13 @@ func (x *Task) GetGroupGone() bool {
 	return x.GroupGone
 }
 
+func (x *Task) GetAttrs() *ProcessAttrs {
+	if x == nil {
+		return nil
+	}
+	return x.Attrs
+}
+
 func (x *Task) GetMm() *MmAttrs {
 	if x == nil {
 		return nil
@@ -1697,7 +1689,6 @@ func (x *Task) encode(e *encoder) {
 	e.uint64(96, x.FilesId)
 	e.uint64(104, x.FsId)
 	e.uint64(112, x.SighandId)
-	e.uint32(120, x.Personality)
 	e.sint32(128, x.OomScoreAdj)
 	for _, v := range x.Limits {
 		e.message(138, v)
@@ -1716,7 +1707,6 @@ func (x *Task) encode(e *encoder) {
 	}
 	e.bool(176, x.ChildSubreaper)
 	e.uint32(184, x.Dumpable)
-	e.bool(192, x.ThpDisabled)
 	e.uint32(200, x.TtyNr)
 	e.sint32(208, x.TtyPgrp)
 	e.name(218, x.Comm)
@@ -1725,6 +1715,9 @@ func (x *Task) encode(e *encoder) {
 	e.uint64(240, x.Brk)
 	e.bool(248, x.SessionGone)
 	e.bool(256, x.GroupGone)
+	if x.Attrs != nil {
+		e.message(266, x.Attrs)
+	}
 	if x.Mm != nil {
 		e.message(322, x.Mm)
 	}
@@ -1764,8 +1757,6 @@ func (x *Task) decode(d *decoder, tag uint64) bool {
 		x.FsId = d.uint64()
 	case 112:
 		x.SighandId = d.uint64()
-	case 120:
-		x.Personality = d.uint32()
 	case 128:
 		x.OomScoreAdj = d.sint32()
 	case 138:
@@ -1797,8 +1788,6 @@ func (x *Task) decode(d *decoder, tag uint64) bool {
 		x.ChildSubreaper = d.bool()
 	case 184:
 		x.Dumpable = d.uint32()
-	case 192:
-		x.ThpDisabled = d.bool()
 	case 200:
 		x.TtyNr = d.uint32()
 	case 208:
@@ -1815,6 +1804,12 @@ func (x *Task) decode(d *decoder, tag uint64) bool {
 		x.SessionGone = d.bool()
 	case 256:
 		x.GroupGone = d.bool()
+	case 266:
+		if x.Attrs == nil {
+			d.take(sizeProcessAttrs)
+			x.Attrs = new(ProcessAttrs)
+		}
+		d.message(x.Attrs)
 	case 322:
 		if x.Mm == nil {
 			d.take(sizeMmAttrs)
@@ -2164,10 +2159,11 @@ type Thread struct {
 	TimerSlackNs  uint64
 	InSyscall     bool   // orig_rax >= 0 at the stop
 	TscMode       uint32 // PR_GET_TSC
+	Attrs         *ThreadAttrs
 	unknown       []byte // fields that this version does not know, as they came
 }
 
-const sizeThread = 208 // bytes
+const sizeThread = 216 // bytes
 
 func (x *Thread) GetPid() int32 {
 	if x == nil {
@@ -2309,6 +2305,13 @@ func (x *Thread) GetTscMode() uint32 {
 	return x.TscMode
 }
 
+func (x *Thread) GetAttrs() *ThreadAttrs {
+	if x == nil {
+		return nil
+	}
+	return x.Attrs
+}
+
 func (x *Thread) encode(e *encoder) {
 	if x == nil {
 		return
@@ -2347,6 +2350,9 @@ func (x *Thread) encode(e *encoder) {
 	e.uint64(144, x.TimerSlackNs)
 	e.bool(152, x.InSyscall)
 	e.uint32(160, x.TscMode)
+	if x.Attrs != nil {
+		e.message(170, x.Attrs)
+	}
 	e.b = append(e.b, x.unknown...)
 }
 
@@ -2419,6 +2425,12 @@ func (x *Thread) decode(d *decoder, tag uint64) bool {
 		x.InSyscall = d.bool()
 	case 160:
 		x.TscMode = d.uint32()
+	case 170:
+		if x.Attrs == nil {
+			d.take(sizeThreadAttrs)
+			x.Attrs = new(ThreadAttrs)
+		}
+		d.message(x.Attrs)
 	default:
 		return false
 	}
@@ -2426,6 +2438,301 @@ func (x *Thread) decode(d *decoder, tag uint64) bool {
 }
 
 func (x *Thread) keep(b []byte) { x.unknown = append(x.unknown, b...) }
+
+// What else a process and its memory have, by what was set or inherited: lib/attr
+// reads and sets each, a file for each. Absent: the image is of a version that
+// did not save them.
+type ProcessAttrs struct {
+	CoredumpFilter  uint32 // /proc/PID/coredump_filter
+	ThpDisable      uint32 // PR_GET_THP_DISABLE
+	MemoryMerge     bool   // PR_GET_MEMORY_MERGE
+	Mdwe            uint32 // PR_GET_MDWE
+	Membarrier      uint32 // MEMBARRIER_CMD_REGISTER_*, those that were called
+	FutexSlots      uint32 // PR_FUTEX_HASH_GET_SLOTS
+	TimerRestoreIds bool   // PR_TIMER_CREATE_RESTORE_IDS
+	AutogroupNice   int32  // /proc/PID/autogroup
+	LoginUid        uint32 // /proc/PID/loginuid; 2^32-1: not set
+	LoginSession    uint32 // /proc/PID/sessionid
+	Cgroups         []byte // /proc/PID/cgroup without the numbers; empty: as its parent's
+	Zombie          *Creds // whose a dead task is
+	unknown         []byte // fields that this version does not know, as they came
+}
+
+const sizeProcessAttrs = 96 // bytes
+
+func (x *ProcessAttrs) GetCoredumpFilter() uint32 {
+	if x == nil {
+		return 0
+	}
+	return x.CoredumpFilter
+}
+
+func (x *ProcessAttrs) GetThpDisable() uint32 {
+	if x == nil {
+		return 0
+	}
+	return x.ThpDisable
+}
+
+func (x *ProcessAttrs) GetMemoryMerge() bool {
+	if x == nil {
+		return false
+	}
+	return x.MemoryMerge
+}
+
+func (x *ProcessAttrs) GetMdwe() uint32 {
+	if x == nil {
+		return 0
+	}
+	return x.Mdwe
+}
+
+func (x *ProcessAttrs) GetMembarrier() uint32 {
+	if x == nil {
+		return 0
+	}
+	return x.Membarrier
+}
+
+func (x *ProcessAttrs) GetFutexSlots() uint32 {
+	if x == nil {
+		return 0
+	}
+	return x.FutexSlots
+}
+
+func (x *ProcessAttrs) GetTimerRestoreIds() bool {
+	if x == nil {
+		return false
+	}
+	return x.TimerRestoreIds
+}
+
+func (x *ProcessAttrs) GetAutogroupNice() int32 {
+	if x == nil {
+		return 0
+	}
+	return x.AutogroupNice
+}
+
+func (x *ProcessAttrs) GetLoginUid() uint32 {
+	if x == nil {
+		return 0
+	}
+	return x.LoginUid
+}
+
+func (x *ProcessAttrs) GetLoginSession() uint32 {
+	if x == nil {
+		return 0
+	}
+	return x.LoginSession
+}
+
+func (x *ProcessAttrs) GetCgroups() []byte {
+	if x == nil {
+		return nil
+	}
+	return x.Cgroups
+}
+
+func (x *ProcessAttrs) GetZombie() *Creds {
+	if x == nil {
+		return nil
+	}
+	return x.Zombie
+}
+
+func (x *ProcessAttrs) encode(e *encoder) {
+	if x == nil {
+		return
+	}
+	e.uint32(8, x.CoredumpFilter)
+	e.uint32(16, x.ThpDisable)
+	e.bool(24, x.MemoryMerge)
+	e.uint32(32, x.Mdwe)
+	e.uint32(40, x.Membarrier)
+	e.uint32(48, x.FutexSlots)
+	e.bool(56, x.TimerRestoreIds)
+	e.sint32(64, x.AutogroupNice)
+	e.uint32(72, x.LoginUid)
+	e.uint32(80, x.LoginSession)
+	e.bytes(90, x.Cgroups)
+	if x.Zombie != nil {
+		e.message(98, x.Zombie)
+	}
+	e.b = append(e.b, x.unknown...)
+}
+
+func (x *ProcessAttrs) decode(d *decoder, tag uint64) bool {
+	switch tag {
+	case 8:
+		x.CoredumpFilter = d.uint32()
+	case 16:
+		x.ThpDisable = d.uint32()
+	case 24:
+		x.MemoryMerge = d.bool()
+	case 32:
+		x.Mdwe = d.uint32()
+	case 40:
+		x.Membarrier = d.uint32()
+	case 48:
+		x.FutexSlots = d.uint32()
+	case 56:
+		x.TimerRestoreIds = d.bool()
+	case 64:
+		x.AutogroupNice = d.sint32()
+	case 72:
+		x.LoginUid = d.uint32()
+	case 80:
+		x.LoginSession = d.uint32()
+	case 90:
+		x.Cgroups = d.bytes()
+	case 98:
+		if x.Zombie == nil {
+			d.take(sizeCreds)
+			x.Zombie = new(Creds)
+		}
+		d.message(x.Zombie)
+	default:
+		return false
+	}
+	return true
+}
+
+func (x *ProcessAttrs) keep(b []byte) { x.unknown = append(x.unknown, b...) }
+
+type ThreadAttrs struct {
+	Personality    uint32   // /proc/TID/personality
+	MachineCheck   uint32   // PR_MCE_KILL_GET
+	DefaultSlackNs uint64   // the timer slack that PR_SET_TIMERSLACK 0 gives; 0: not known
+	MemoryPolicy   uint32   // get_mempolicy(2): MPOL_* with its mode flags
+	MemoryNodes    []byte   // its nodes, a bit each
+	IoFlusher      bool     // PR_GET_IO_FLUSHER
+	Speculation    []uint32 // PR_GET_SPECULATION_CTRL, by PR_SPEC_*
+	RequestKey     uint32   // KEYCTL_SET_REQKEY_KEYRING
+	Cgroups        []byte   // likewise, /proc/TID/cgroup; empty: as its process's
+	unknown        []byte   // fields that this version does not know, as they came
+}
+
+const sizeThreadAttrs = 136 // bytes
+
+func (x *ThreadAttrs) GetPersonality() uint32 {
+	if x == nil {
+		return 0
+	}
+	return x.Personality
+}
+
+func (x *ThreadAttrs) GetMachineCheck() uint32 {
+	if x == nil {
+		return 0
+	}
+	return x.MachineCheck
+}
+
+func (x *ThreadAttrs) GetDefaultSlackNs() uint64 {
+	if x == nil {
+		return 0
+	}
+	return x.DefaultSlackNs
+}
+
+func (x *ThreadAttrs) GetMemoryPolicy() uint32 {
+	if x == nil {
+		return 0
+	}
+	return x.MemoryPolicy
+}
+
+func (x *ThreadAttrs) GetMemoryNodes() []byte {
+	if x == nil {
+		return nil
+	}
+	return x.MemoryNodes
+}
+
+func (x *ThreadAttrs) GetIoFlusher() bool {
+	if x == nil {
+		return false
+	}
+	return x.IoFlusher
+}
+
+func (x *ThreadAttrs) GetSpeculation() []uint32 {
+	if x == nil {
+		return nil
+	}
+	return x.Speculation
+}
+
+func (x *ThreadAttrs) GetRequestKey() uint32 {
+	if x == nil {
+		return 0
+	}
+	return x.RequestKey
+}
+
+func (x *ThreadAttrs) GetCgroups() []byte {
+	if x == nil {
+		return nil
+	}
+	return x.Cgroups
+}
+
+func (x *ThreadAttrs) encode(e *encoder) {
+	if x == nil {
+		return
+	}
+	e.uint32(8, x.Personality)
+	e.uint32(16, x.MachineCheck)
+	e.uint64(24, x.DefaultSlackNs)
+	e.uint32(32, x.MemoryPolicy)
+	e.bytes(42, x.MemoryNodes)
+	e.bool(48, x.IoFlusher)
+	if len(x.Speculation) > 0 {
+		start := e.begin(58)
+		for _, v := range x.Speculation {
+			e.putUint32(v)
+		}
+		e.end(start)
+	}
+	e.uint32(64, x.RequestKey)
+	e.bytes(74, x.Cgroups)
+	e.b = append(e.b, x.unknown...)
+}
+
+func (x *ThreadAttrs) decode(d *decoder, tag uint64) bool {
+	switch tag {
+	case 8:
+		x.Personality = d.uint32()
+	case 16:
+		x.MachineCheck = d.uint32()
+	case 24:
+		x.DefaultSlackNs = d.uint64()
+	case 32:
+		x.MemoryPolicy = d.uint32()
+	case 42:
+		x.MemoryNodes = d.bytes()
+	case 48:
+		x.IoFlusher = d.bool()
+	case 56:
+		d.take(2 * 4)
+		x.Speculation = append(x.Speculation, d.uint32())
+	case 58:
+		d.packed(8, func() { x.Speculation = append(x.Speculation, d.uint32()) })
+	case 64:
+		x.RequestKey = d.uint32()
+	case 74:
+		x.Cgroups = d.bytes()
+	default:
+		return false
+	}
+	return true
+}
+
+func (x *ThreadAttrs) keep(b []byte) { x.unknown = append(x.unknown, b...) }
 
 // More of the signals that a task or a thread has queued, whose record can't have
 // them all: they go on where that one ended. It comes behind that one.

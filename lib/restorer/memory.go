@@ -76,7 +76,12 @@ func lowest(mm *record.Mm) uint64 {
 func (r *Restorer) mapMemory(p *tracer.Ptrace) error {
 	defer r.mapped.closeFiles()
 	return r.live(func(t *record.Task) error {
-		tid, early := tracer.TID(t.Pid), slices.Values(plan.Early(t, r.own.limits))
+		tid, early := tracer.TID(t.Pid), slices.Values(plan.Early(r.own.limits))
+		for _, calls := range r.here.Early(t) {
+			if _, err := r.arena.Run(p, tid, calls); err != nil {
+				return err
+			}
+		}
 		if !r.shares.OwnsMM(t) {
 			return r.arena.RunSeq(p, tid, early)
 		}

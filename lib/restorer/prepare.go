@@ -4,6 +4,7 @@ import (
 	"iter"
 	"slices"
 
+	"floe/lib/attr"
 	"floe/lib/plan"
 	"floe/lib/record"
 	"floe/lib/stub"
@@ -82,7 +83,10 @@ func (r *Restorer) prepareThreads(p *tracer.Ptrace) error {
 		if err := setOOMScore(t); err != nil {
 			return err
 		}
-		calls := plan.Process(t)
+		if err := r.here.WriteProcess(t); err != nil {
+			return err
+		}
+		calls := append(plan.Process(t), r.here.Set(t)...)
 		limits, err := plan.Limits(t.Limits, r.own.limits, r.own.canRaise)
 		if err != nil {
 			return err
@@ -92,6 +96,10 @@ func (r *Restorer) prepareThreads(p *tracer.Ptrace) error {
 			calls = append(calls, plan.Actions(t.Actions)...)
 		}
 		if _, err := r.arena.Run(p, tracer.TID(t.Pid), calls); err != nil {
+			return err
+		}
+		run := func(calls []stub.Call) ([]int64, error) { return r.arena.Run(p, tracer.TID(t.Pid), calls) }
+		if err := attr.Run(run, t); err != nil {
 			return err
 		}
 		for _, th := range t.Tids {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"floe/lib/attr"
 	"floe/lib/clocks"
 	"floe/lib/image"
 	"floe/lib/inject"
@@ -23,7 +24,8 @@ type Options struct {
 	// StdinIsImage: the image comes on descriptor 0, so a tree that reads its
 	// caller's terminal gets /dev/tty.
 	StdinIsImage bool
-	Detach       bool // this process ends once the tree runs
+	Detach       bool     // this process ends once the tree runs
+	Inherit      []string // attributes that the tree may have from this process: see lib/attr
 	// Commit, if set, calls point, the point of no return, or refuses to.
 	Commit   func(point func()) error
 	Warnf    func(format string, args ...any)
@@ -41,6 +43,7 @@ type Restorer struct {
 	opt       Options
 	examine   bool // nothing will be made
 	own       self
+	here      *attr.Here
 	shares    *plan.Sharing
 	steps     []plan.Step
 	mapped    *mapped

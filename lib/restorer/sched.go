@@ -9,11 +9,11 @@ import (
 	"floe/lib/record"
 )
 
-// schedReset is SCHED_FLAG_RESET_ON_FORK, the only flag that is kept.
-const schedReset = 1
+// schedFlags are SCHED_FLAG_RESET_ON_FORK, _RECLAIM and _DL_OVERRUN.
+const schedFlags = 1 | 2 | 4
 
-// setSched sets a thread's policy, nice value, processors and I/O priority,
-// where they differ from what it inherited.
+// setSched sets a thread's policy, nice value, and processors, where
+// they differ from what it inherited.
 func setSched(t *record.Thread) error {
 	s := t.Sched
 	if s == nil {
@@ -25,11 +25,11 @@ func setSched(t *record.Thread) error {
 		return fmt.Errorf("thread %d: sched_getattr: %w", tid, err)
 	}
 	want := unix.SchedAttr{
-		Size: unix.SizeofSchedAttr, Policy: s.Policy, Flags: s.Flags & schedReset, Nice: s.Nice,
+		Size: unix.SizeofSchedAttr, Policy: s.Policy, Flags: s.Flags & schedFlags, Nice: s.Nice,
 		Priority: s.Priority, Runtime: s.Runtime, Deadline: s.Deadline, Period: s.Period,
 	}
 	if have.Policy != want.Policy || have.Nice != want.Nice || have.Priority != want.Priority || have.Runtime != want.Runtime ||
-		have.Deadline != want.Deadline || have.Period != want.Period || have.Flags&schedReset != want.Flags {
+		have.Deadline != want.Deadline || have.Period != want.Period || have.Flags&schedFlags != want.Flags {
 		if err := unix.SchedSetAttr(tid, &want, 0); err != nil {
 			return fmt.Errorf("thread %d: scheduling policy %d, nice %d: %w", tid, s.Policy, s.Nice, err)
 		}
@@ -37,16 +37,7 @@ func setSched(t *record.Thread) error {
 	if err := setNice(tid, s); err != nil {
 		return err
 	}
-	if err := setAffinity(tid, s.Affinity); err != nil {
-		return err
-	}
-	if s.Ioprio != 0 {
-		const whoProcess = 1 // IOPRIO_WHO_PROCESS
-		if _, _, e := unix.Syscall(unix.SYS_IOPRIO_SET, whoProcess, uintptr(tid), uintptr(s.Ioprio)); e != 0 {
-			return fmt.Errorf("thread %d: I/O priority: %w", tid, e)
-		}
-	}
-	return nil
+	return setAffinity(tid, s.Affinity)
 }
 
 // setNice sets the nice value that a thread has besides a policy that makes no

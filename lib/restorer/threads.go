@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"floe/lib/attr"
 	"floe/lib/cpu"
 	"floe/lib/inject"
 	"floe/lib/kabi"
@@ -29,7 +30,7 @@ func (r *Restorer) cloneThreads(p *tracer.Ptrace) error {
 		}
 		var args []inject.CloneArgs
 		for _, tid := range t.Tids[1:] {
-			args = append(args, inject.CloneArgs{TID: tracer.TID(tid), Flags: threadFlags})
+			args = append(args, inject.CloneArgs{TID: tracer.TID(tid), Flags: threadFlags, Before: attr.Fork(r.im.Thread(tid))})
 		}
 		err := r.focus.on(t.Pid)
 		if err == nil {
@@ -53,7 +54,10 @@ func (r *Restorer) prepareThread(p *tracer.Ptrace, t *record.Task, id int32) err
 	if err := setSched(th); err != nil {
 		return err
 	}
-	calls := plan.Drain()
+	if err := r.here.WriteThread(th); err != nil {
+		return fmt.Errorf("thread %d: %w", id, err)
+	}
+	calls := append(plan.Drain(), r.here.SetThread(th)...)
 	own, err := plan.Thread(th, r.own.bounding)
 	if err != nil {
 		return err
@@ -108,7 +112,7 @@ func (r *Restorer) finishProcesses(p *tracer.Ptrace) error {
 			}
 			calls = nil
 		}
-		calls = append(calls, plan.Itimers(t.Itimers)...)
+		calls = append(append(calls, plan.Itimers(t.Itimers)...), r.here.Last(t)...)
 		if r.traps(t) == nil {
 			calls = append(calls, plan.LastLimit(t.Limits))
 		}

@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"floe/lib/attr"
 	"floe/lib/cpu"
 	"floe/lib/inject"
 	"floe/lib/plan"
@@ -56,8 +57,10 @@ func (r *Restorer) makeTree(p *tracer.Ptrace) error {
 	if err := r.setClocks(p); err != nil {
 		return err
 	}
-	if _, err := r.arena.Run(p, r.seed.TID, plan.Defaults()); err != nil {
-		return err
+	for _, calls := range append(r.here.Seed(), plan.Defaults()) {
+		if _, err := r.arena.Run(p, r.seed.TID, calls); err != nil {
+			return err
+		}
 	}
 	for _, s := range r.steps {
 		if err := r.step(p, s); err != nil {
@@ -124,6 +127,7 @@ func (r *Restorer) fork(p *tracer.Ptrace, s plan.Step) error {
 	if s.Child == r.im.Tasks[0].Pid && r.orphan() {
 		c.Flags, c.ExitSignal = c.Flags&^unix.CLONE_PARENT, uint64(unix.SIGCHLD)
 	}
+	c.Before = attr.Fork(r.im.Thread(s.Child))
 	if err := r.arena.Clone(p, from, c); err != nil {
 		return err
 	}

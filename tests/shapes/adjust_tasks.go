@@ -56,16 +56,6 @@ func adjustUnshare(g *generator, t *task, v []int64) bool {
 	return true
 }
 
-// adjustPersonality is for processes of one thread: the others' isn't kept.
-func adjustPersonality(g *generator, t *task, v []int64) bool {
-	for _, o := range g.tasks {
-		if o != t && o.leader == t.leader {
-			return false
-		}
-	}
-	return true
-}
-
 func adjustEnd(g *generator, t *task, v []int64) bool {
 	if t.leader == 0 {
 		return false // the root stays

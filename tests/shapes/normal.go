@@ -61,7 +61,6 @@ const slack = 60 // seconds
 
 // notGenerated is what no operation does, since a restore does not keep it.
 var notGenerated = []string{
-	"READ_IMPLIES_EXEC; a personality of a thread that isn't the first",
 	"memory policies, KSM for all, THP's \"except advised\", core dump filters, memory-deny-write-execute",
 	"nice values under SCHED_FIFO and SCHED_RR, SCHED_DEADLINE, autogroups",
 	"membarrier registrations, Landlock, keyrings, login uids, control groups, semaphore undo",

@@ -41,10 +41,10 @@ var prioritySets = words("none", 0, "realtime", 1, "best-effort", 2, "idle", 3)
 var policies = words("other", 0, "fifo", 1, "rr", 2, "batch", 3, "idle", 5,
 	"other-reset", 0x40000000, "fifo-reset", 0x40000001, "rr-reset", 0x40000002, "batch-reset", 0x40000003, "idle-reset", 0x40000005)
 
-// linux/personality.h: address-space layout, and the old ways of a few calls;
-// not READ_IMPLIES_EXEC.
+// linux/personality.h: address-space layout, and the old ways of a few calls.
 var personalities = words("old-timers", 0x4000000, "no-random", 0x40000, "short-inode", 0x1000000,
-	"whole-seconds", 0x2000000, "compat-layout", 0x200000, "limit-3gb", 0x8000000, "uname26", 0x20000)
+	"whole-seconds", 0x2000000, "compat-layout", 0x200000, "limit-3gb", 0x8000000, "uname26", 0x20000,
+	"read-implies-exec", 0x400000)
 
 // Not nofile below the descriptors, nor sigpending: queues that are used up.
 var limits = words("cpu", unix.RLIMIT_CPU, "fsize", unix.RLIMIT_FSIZE, "data", unix.RLIMIT_DATA, "stack", unix.RLIMIT_STACK,
@@ -61,7 +61,7 @@ var attributeOps = []op{
 	{name: "gsbase", group: "attributes", weight: 2, args: []arg{number("address", 0, 1<<46)}},
 	{name: "tid_address", group: "attributes", weight: 2, args: []arg{page(), number("word", 0, 1023)}},
 	{name: "robust_list", group: "attributes", weight: 2, args: []arg{page()}},
-	{name: "personality", group: "attributes", weight: 2, args: []arg{flags("what", personalities)}, adjust: adjustPersonality},
+	{name: "personality", group: "attributes", weight: 2, args: []arg{flags("what", personalities)}},
 	{name: "nice", group: "scheduling", weight: 6, args: []arg{number("to", -20, 19)}},
 	{name: "policy", group: "scheduling", weight: 6, args: []arg{choice("to", policies), number("priority", 1, 99)}},
 	{name: "affinity", group: "scheduling", weight: 4, args: []arg{number("mask", 1, 3)}},

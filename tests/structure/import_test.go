@@ -13,7 +13,7 @@ var layers = [][]string{
 	{"buildid", "cli", "kabi", "stub", "tracer"},
 	{"crc32c"},
 	{"record"},
-	{"mem"},
+	{"attr", "mem"},
 	{"clocks", "cpu", "image", "inject", "lease", "plan", "vdso"},
 	{"freezer", "stage"},
 	{"fds", "pages", "vmas"},

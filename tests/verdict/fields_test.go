@@ -68,7 +68,6 @@ var fields = map[string]struct {
 	"stop signal":       {live(func(t *record.Task) { t.State, t.StopSignal = record.Task_STOPPED, 10 }), "was stopped by signal 10, which stops nothing"},
 	"root's own child":  {live(func(t *record.Task) { t.Ppid = t.Pid }), "has a parent that is in its own tree"},
 	"exit signal":       {live(func(t *record.Task) { t.ExitSignal = 65 }), "signal 65: there is no such signal"},
-	"personality":       {live(func(t *record.Task) { t.Personality = 1<<32 - 1 }), "there is no such personality"},
 	"oom_score_adj":     {live(func(t *record.Task) { t.OomScoreAdj = 1001 }), "oom_score_adj 1001"},
 	"dumpable":          {live(func(t *record.Task) { t.Dumpable = 3 }), "dumpable 3"},
 	"limit":             {live(func(t *record.Task) { t.Limits[3] = &record.Limit{Cur: 2, Max: 1} }), "limit 3 is 2, above its hard limit 1"},

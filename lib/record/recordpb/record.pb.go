@@ -127,7 +127,7 @@ func (x Restart_Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Restart_Kind.Descriptor instead.
 func (Restart_Kind) EnumDescriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{21, 0}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{23, 0}
 }
 
 type Vma_Kind int32
@@ -185,7 +185,7 @@ func (x Vma_Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Vma_Kind.Descriptor instead.
 func (Vma_Kind) EnumDescriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{27, 0}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{29, 0}
 }
 
 type FileLock_Kind int32
@@ -234,7 +234,7 @@ func (x FileLock_Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use FileLock_Kind.Descriptor instead.
 func (FileLock_Kind) EnumDescriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{35, 0}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{37, 0}
 }
 
 type Pages_Encoding int32
@@ -286,7 +286,7 @@ func (x Pages_Encoding) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Pages_Encoding.Descriptor instead.
 func (Pages_Encoding) EnumDescriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{36, 0}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{38, 0}
 }
 
 type Record struct {
@@ -1359,7 +1359,6 @@ type Task struct {
 	FilesId        uint64        `protobuf:"varint,12,opt,name=files_id,json=filesId,proto3" json:"files_id,omitempty"`
 	FsId           uint64        `protobuf:"varint,13,opt,name=fs_id,json=fsId,proto3" json:"fs_id,omitempty"`
 	SighandId      uint64        `protobuf:"varint,14,opt,name=sighand_id,json=sighandId,proto3" json:"sighand_id,omitempty"`
-	Personality    uint32        `protobuf:"varint,15,opt,name=personality,proto3" json:"personality,omitempty"`
 	OomScoreAdj    int32         `protobuf:"zigzag32,16,opt,name=oom_score_adj,json=oomScoreAdj,proto3" json:"oom_score_adj,omitempty"`
 	Limits         []*Limit      `protobuf:"bytes,17,rep,name=limits,proto3" json:"limits,omitempty"`   // 16, indexed by RLIMIT_*
 	Actions        []*SigAction  `protobuf:"bytes,18,rep,name=actions,proto3" json:"actions,omitempty"` // 64, of signals 1 to 64
@@ -1367,19 +1366,19 @@ type Task struct {
 	Itimers        []*Itimer     `protobuf:"bytes,20,rep,name=itimers,proto3" json:"itimers,omitempty"` // 3, indexed by ITIMER_*
 	PosixTimers    []*PosixTimer `protobuf:"bytes,21,rep,name=posix_timers,json=posixTimers,proto3" json:"posix_timers,omitempty"`
 	ChildSubreaper bool          `protobuf:"varint,22,opt,name=child_subreaper,json=childSubreaper,proto3" json:"child_subreaper,omitempty"`
-	Dumpable       uint32        `protobuf:"varint,23,opt,name=dumpable,proto3" json:"dumpable,omitempty"`                          // PR_GET_DUMPABLE
-	ThpDisabled    bool          `protobuf:"varint,24,opt,name=thp_disabled,json=thpDisabled,proto3" json:"thp_disabled,omitempty"` // PR_GET_THP_DISABLE
-	TtyNr          uint32        `protobuf:"varint,25,opt,name=tty_nr,json=ttyNr,proto3" json:"tty_nr,omitempty"`                   // controlling terminal, /proc/PID/stat field 7
-	TtyPgrp        int32         `protobuf:"zigzag32,26,opt,name=tty_pgrp,json=ttyPgrp,proto3" json:"tty_pgrp,omitempty"`           // its foreground process group
-	Comm           []byte        `protobuf:"bytes,27,opt,name=comm,proto3" json:"comm,omitempty"`                                   // of the leader; for messages
+	Dumpable       uint32        `protobuf:"varint,23,opt,name=dumpable,proto3" json:"dumpable,omitempty"`                // PR_GET_DUMPABLE
+	TtyNr          uint32        `protobuf:"varint,25,opt,name=tty_nr,json=ttyNr,proto3" json:"tty_nr,omitempty"`         // controlling terminal, /proc/PID/stat field 7
+	TtyPgrp        int32         `protobuf:"zigzag32,26,opt,name=tty_pgrp,json=ttyPgrp,proto3" json:"tty_pgrp,omitempty"` // its foreground process group
+	Comm           []byte        `protobuf:"bytes,27,opt,name=comm,proto3" json:"comm,omitempty"`                         // of the leader; for messages
 	Umask          uint32        `protobuf:"varint,28,opt,name=umask,proto3" json:"umask,omitempty"`
 	HasTty         bool          `protobuf:"varint,29,opt,name=has_tty,json=hasTty,proto3" json:"has_tty,omitempty"`
 	Brk            uint64        `protobuf:"varint,30,opt,name=brk,proto3" json:"brk,omitempty"` // the program break; its Mm takes it over
 	// Nobody outside of the tree is in its session, or process group, whose leader
 	// has ended: they are the tree's own, and no caller's.
-	SessionGone   bool     `protobuf:"varint,31,opt,name=session_gone,json=sessionGone,proto3" json:"session_gone,omitempty"`
-	GroupGone     bool     `protobuf:"varint,32,opt,name=group_gone,json=groupGone,proto3" json:"group_gone,omitempty"`
-	Mm            *MmAttrs `protobuf:"bytes,40,opt,name=mm,proto3" json:"mm,omitempty"` // its Mm takes it over
+	SessionGone   bool          `protobuf:"varint,31,opt,name=session_gone,json=sessionGone,proto3" json:"session_gone,omitempty"`
+	GroupGone     bool          `protobuf:"varint,32,opt,name=group_gone,json=groupGone,proto3" json:"group_gone,omitempty"`
+	Attrs         *ProcessAttrs `protobuf:"bytes,33,opt,name=attrs,proto3" json:"attrs,omitempty"`
+	Mm            *MmAttrs      `protobuf:"bytes,40,opt,name=mm,proto3" json:"mm,omitempty"` // its Mm takes it over
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1512,13 +1511,6 @@ func (x *Task) GetSighandId() uint64 {
 	return 0
 }
 
-func (x *Task) GetPersonality() uint32 {
-	if x != nil {
-		return x.Personality
-	}
-	return 0
-}
-
 func (x *Task) GetOomScoreAdj() int32 {
 	if x != nil {
 		return x.OomScoreAdj
@@ -1575,13 +1567,6 @@ func (x *Task) GetDumpable() uint32 {
 	return 0
 }
 
-func (x *Task) GetThpDisabled() bool {
-	if x != nil {
-		return x.ThpDisabled
-	}
-	return false
-}
-
 func (x *Task) GetTtyNr() uint32 {
 	if x != nil {
 		return x.TtyNr
@@ -1636,6 +1621,13 @@ func (x *Task) GetGroupGone() bool {
 		return x.GroupGone
 	}
 	return false
+}
+
+func (x *Task) GetAttrs() *ProcessAttrs {
+	if x != nil {
+		return x.Attrs
+	}
+	return nil
 }
 
 func (x *Task) GetMm() *MmAttrs {
@@ -1992,6 +1984,7 @@ type Thread struct {
 	TimerSlackNs  uint64                 `protobuf:"varint,18,opt,name=timer_slack_ns,json=timerSlackNs,proto3" json:"timer_slack_ns,omitempty"`
 	InSyscall     bool                   `protobuf:"varint,19,opt,name=in_syscall,json=inSyscall,proto3" json:"in_syscall,omitempty"` // orig_rax >= 0 at the stop
 	TscMode       uint32                 `protobuf:"varint,20,opt,name=tsc_mode,json=tscMode,proto3" json:"tsc_mode,omitempty"`       // PR_GET_TSC
+	Attrs         *ThreadAttrs           `protobuf:"bytes,21,opt,name=attrs,proto3" json:"attrs,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2166,6 +2159,256 @@ func (x *Thread) GetTscMode() uint32 {
 	return 0
 }
 
+func (x *Thread) GetAttrs() *ThreadAttrs {
+	if x != nil {
+		return x.Attrs
+	}
+	return nil
+}
+
+// What else a process and its memory have, by what was set or inherited: lib/attr
+// reads and sets each, a file for each. Absent: the image is of a version that
+// did not save them.
+type ProcessAttrs struct {
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	CoredumpFilter  uint32                 `protobuf:"varint,1,opt,name=coredump_filter,json=coredumpFilter,proto3" json:"coredump_filter,omitempty"`      // /proc/PID/coredump_filter
+	ThpDisable      uint32                 `protobuf:"varint,2,opt,name=thp_disable,json=thpDisable,proto3" json:"thp_disable,omitempty"`                  // PR_GET_THP_DISABLE
+	MemoryMerge     bool                   `protobuf:"varint,3,opt,name=memory_merge,json=memoryMerge,proto3" json:"memory_merge,omitempty"`               // PR_GET_MEMORY_MERGE
+	Mdwe            uint32                 `protobuf:"varint,4,opt,name=mdwe,proto3" json:"mdwe,omitempty"`                                                // PR_GET_MDWE
+	Membarrier      uint32                 `protobuf:"varint,5,opt,name=membarrier,proto3" json:"membarrier,omitempty"`                                    // MEMBARRIER_CMD_REGISTER_*, those that were called
+	FutexSlots      uint32                 `protobuf:"varint,6,opt,name=futex_slots,json=futexSlots,proto3" json:"futex_slots,omitempty"`                  // PR_FUTEX_HASH_GET_SLOTS
+	TimerRestoreIds bool                   `protobuf:"varint,7,opt,name=timer_restore_ids,json=timerRestoreIds,proto3" json:"timer_restore_ids,omitempty"` // PR_TIMER_CREATE_RESTORE_IDS
+	AutogroupNice   int32                  `protobuf:"zigzag32,8,opt,name=autogroup_nice,json=autogroupNice,proto3" json:"autogroup_nice,omitempty"`       // /proc/PID/autogroup
+	LoginUid        uint32                 `protobuf:"varint,9,opt,name=login_uid,json=loginUid,proto3" json:"login_uid,omitempty"`                        // /proc/PID/loginuid; 2^32-1: not set
+	LoginSession    uint32                 `protobuf:"varint,10,opt,name=login_session,json=loginSession,proto3" json:"login_session,omitempty"`           // /proc/PID/sessionid
+	Cgroups         []byte                 `protobuf:"bytes,11,opt,name=cgroups,proto3" json:"cgroups,omitempty"`                                          // /proc/PID/cgroup without the numbers; empty: as its parent's
+	Zombie          *Creds                 `protobuf:"bytes,12,opt,name=zombie,proto3" json:"zombie,omitempty"`                                            // whose a dead task is
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *ProcessAttrs) Reset() {
+	*x = ProcessAttrs{}
+	mi := &file_lib_record_record_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProcessAttrs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProcessAttrs) ProtoMessage() {}
+
+func (x *ProcessAttrs) ProtoReflect() protoreflect.Message {
+	mi := &file_lib_record_record_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProcessAttrs.ProtoReflect.Descriptor instead.
+func (*ProcessAttrs) Descriptor() ([]byte, []int) {
+	return file_lib_record_record_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *ProcessAttrs) GetCoredumpFilter() uint32 {
+	if x != nil {
+		return x.CoredumpFilter
+	}
+	return 0
+}
+
+func (x *ProcessAttrs) GetThpDisable() uint32 {
+	if x != nil {
+		return x.ThpDisable
+	}
+	return 0
+}
+
+func (x *ProcessAttrs) GetMemoryMerge() bool {
+	if x != nil {
+		return x.MemoryMerge
+	}
+	return false
+}
+
+func (x *ProcessAttrs) GetMdwe() uint32 {
+	if x != nil {
+		return x.Mdwe
+	}
+	return 0
+}
+
+func (x *ProcessAttrs) GetMembarrier() uint32 {
+	if x != nil {
+		return x.Membarrier
+	}
+	return 0
+}
+
+func (x *ProcessAttrs) GetFutexSlots() uint32 {
+	if x != nil {
+		return x.FutexSlots
+	}
+	return 0
+}
+
+func (x *ProcessAttrs) GetTimerRestoreIds() bool {
+	if x != nil {
+		return x.TimerRestoreIds
+	}
+	return false
+}
+
+func (x *ProcessAttrs) GetAutogroupNice() int32 {
+	if x != nil {
+		return x.AutogroupNice
+	}
+	return 0
+}
+
+func (x *ProcessAttrs) GetLoginUid() uint32 {
+	if x != nil {
+		return x.LoginUid
+	}
+	return 0
+}
+
+func (x *ProcessAttrs) GetLoginSession() uint32 {
+	if x != nil {
+		return x.LoginSession
+	}
+	return 0
+}
+
+func (x *ProcessAttrs) GetCgroups() []byte {
+	if x != nil {
+		return x.Cgroups
+	}
+	return nil
+}
+
+func (x *ProcessAttrs) GetZombie() *Creds {
+	if x != nil {
+		return x.Zombie
+	}
+	return nil
+}
+
+type ThreadAttrs struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Personality    uint32                 `protobuf:"varint,1,opt,name=personality,proto3" json:"personality,omitempty"`                               // /proc/TID/personality
+	MachineCheck   uint32                 `protobuf:"varint,2,opt,name=machine_check,json=machineCheck,proto3" json:"machine_check,omitempty"`         // PR_MCE_KILL_GET
+	DefaultSlackNs uint64                 `protobuf:"varint,3,opt,name=default_slack_ns,json=defaultSlackNs,proto3" json:"default_slack_ns,omitempty"` // the timer slack that PR_SET_TIMERSLACK 0 gives; 0: not known
+	MemoryPolicy   uint32                 `protobuf:"varint,4,opt,name=memory_policy,json=memoryPolicy,proto3" json:"memory_policy,omitempty"`         // get_mempolicy(2): MPOL_* with its mode flags
+	MemoryNodes    []byte                 `protobuf:"bytes,5,opt,name=memory_nodes,json=memoryNodes,proto3" json:"memory_nodes,omitempty"`             // its nodes, a bit each
+	IoFlusher      bool                   `protobuf:"varint,6,opt,name=io_flusher,json=ioFlusher,proto3" json:"io_flusher,omitempty"`                  // PR_GET_IO_FLUSHER
+	Speculation    []uint32               `protobuf:"varint,7,rep,packed,name=speculation,proto3" json:"speculation,omitempty"`                        // PR_GET_SPECULATION_CTRL, by PR_SPEC_*
+	RequestKey     uint32                 `protobuf:"varint,8,opt,name=request_key,json=requestKey,proto3" json:"request_key,omitempty"`               // KEYCTL_SET_REQKEY_KEYRING
+	Cgroups        []byte                 `protobuf:"bytes,9,opt,name=cgroups,proto3" json:"cgroups,omitempty"`                                        // likewise, /proc/TID/cgroup; empty: as its process's
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *ThreadAttrs) Reset() {
+	*x = ThreadAttrs{}
+	mi := &file_lib_record_record_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ThreadAttrs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ThreadAttrs) ProtoMessage() {}
+
+func (x *ThreadAttrs) ProtoReflect() protoreflect.Message {
+	mi := &file_lib_record_record_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ThreadAttrs.ProtoReflect.Descriptor instead.
+func (*ThreadAttrs) Descriptor() ([]byte, []int) {
+	return file_lib_record_record_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *ThreadAttrs) GetPersonality() uint32 {
+	if x != nil {
+		return x.Personality
+	}
+	return 0
+}
+
+func (x *ThreadAttrs) GetMachineCheck() uint32 {
+	if x != nil {
+		return x.MachineCheck
+	}
+	return 0
+}
+
+func (x *ThreadAttrs) GetDefaultSlackNs() uint64 {
+	if x != nil {
+		return x.DefaultSlackNs
+	}
+	return 0
+}
+
+func (x *ThreadAttrs) GetMemoryPolicy() uint32 {
+	if x != nil {
+		return x.MemoryPolicy
+	}
+	return 0
+}
+
+func (x *ThreadAttrs) GetMemoryNodes() []byte {
+	if x != nil {
+		return x.MemoryNodes
+	}
+	return nil
+}
+
+func (x *ThreadAttrs) GetIoFlusher() bool {
+	if x != nil {
+		return x.IoFlusher
+	}
+	return false
+}
+
+func (x *ThreadAttrs) GetSpeculation() []uint32 {
+	if x != nil {
+		return x.Speculation
+	}
+	return nil
+}
+
+func (x *ThreadAttrs) GetRequestKey() uint32 {
+	if x != nil {
+		return x.RequestKey
+	}
+	return 0
+}
+
+func (x *ThreadAttrs) GetCgroups() []byte {
+	if x != nil {
+		return x.Cgroups
+	}
+	return nil
+}
+
 // More of the signals that a task or a thread has queued, whose record can't have
 // them all: they go on where that one ended. It comes behind that one.
 type Pending struct {
@@ -2179,7 +2422,7 @@ type Pending struct {
 
 func (x *Pending) Reset() {
 	*x = Pending{}
-	mi := &file_lib_record_record_proto_msgTypes[17]
+	mi := &file_lib_record_record_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2191,7 +2434,7 @@ func (x *Pending) String() string {
 func (*Pending) ProtoMessage() {}
 
 func (x *Pending) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[17]
+	mi := &file_lib_record_record_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2204,7 +2447,7 @@ func (x *Pending) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pending.ProtoReflect.Descriptor instead.
 func (*Pending) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{17}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Pending) GetPid() int32 {
@@ -2263,7 +2506,7 @@ type RegsAmd64 struct {
 
 func (x *RegsAmd64) Reset() {
 	*x = RegsAmd64{}
-	mi := &file_lib_record_record_proto_msgTypes[18]
+	mi := &file_lib_record_record_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2275,7 +2518,7 @@ func (x *RegsAmd64) String() string {
 func (*RegsAmd64) ProtoMessage() {}
 
 func (x *RegsAmd64) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[18]
+	mi := &file_lib_record_record_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2288,7 +2531,7 @@ func (x *RegsAmd64) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegsAmd64.ProtoReflect.Descriptor instead.
 func (*RegsAmd64) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{18}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *RegsAmd64) GetR15() uint64 {
@@ -2491,7 +2734,7 @@ type AltStack struct {
 
 func (x *AltStack) Reset() {
 	*x = AltStack{}
-	mi := &file_lib_record_record_proto_msgTypes[19]
+	mi := &file_lib_record_record_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2503,7 +2746,7 @@ func (x *AltStack) String() string {
 func (*AltStack) ProtoMessage() {}
 
 func (x *AltStack) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[19]
+	mi := &file_lib_record_record_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2516,7 +2759,7 @@ func (x *AltStack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AltStack.ProtoReflect.Descriptor instead.
 func (*AltStack) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{19}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *AltStack) GetSp() uint64 {
@@ -2552,7 +2795,7 @@ type Rseq struct {
 
 func (x *Rseq) Reset() {
 	*x = Rseq{}
-	mi := &file_lib_record_record_proto_msgTypes[20]
+	mi := &file_lib_record_record_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2564,7 +2807,7 @@ func (x *Rseq) String() string {
 func (*Rseq) ProtoMessage() {}
 
 func (x *Rseq) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[20]
+	mi := &file_lib_record_record_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2577,7 +2820,7 @@ func (x *Rseq) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rseq.ProtoReflect.Descriptor instead.
 func (*Rseq) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{20}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Rseq) GetAddr() uint64 {
@@ -2620,7 +2863,7 @@ type Restart struct {
 
 func (x *Restart) Reset() {
 	*x = Restart{}
-	mi := &file_lib_record_record_proto_msgTypes[21]
+	mi := &file_lib_record_record_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2632,7 +2875,7 @@ func (x *Restart) String() string {
 func (*Restart) ProtoMessage() {}
 
 func (x *Restart) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[21]
+	mi := &file_lib_record_record_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2645,7 +2888,7 @@ func (x *Restart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Restart.ProtoReflect.Descriptor instead.
 func (*Restart) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{21}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Restart) GetKind() Restart_Kind {
@@ -2693,7 +2936,7 @@ type Creds struct {
 
 func (x *Creds) Reset() {
 	*x = Creds{}
-	mi := &file_lib_record_record_proto_msgTypes[22]
+	mi := &file_lib_record_record_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2705,7 +2948,7 @@ func (x *Creds) String() string {
 func (*Creds) ProtoMessage() {}
 
 func (x *Creds) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[22]
+	mi := &file_lib_record_record_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2718,7 +2961,7 @@ func (x *Creds) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Creds.ProtoReflect.Descriptor instead.
 func (*Creds) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{22}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Creds) GetRuid() uint32 {
@@ -2850,7 +3093,7 @@ type Sched struct {
 
 func (x *Sched) Reset() {
 	*x = Sched{}
-	mi := &file_lib_record_record_proto_msgTypes[23]
+	mi := &file_lib_record_record_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2862,7 +3105,7 @@ func (x *Sched) String() string {
 func (*Sched) ProtoMessage() {}
 
 func (x *Sched) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[23]
+	mi := &file_lib_record_record_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2875,7 +3118,7 @@ func (x *Sched) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Sched.ProtoReflect.Descriptor instead.
 func (*Sched) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{23}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Sched) GetPolicy() uint32 {
@@ -2967,7 +3210,7 @@ type Mm struct {
 
 func (x *Mm) Reset() {
 	*x = Mm{}
-	mi := &file_lib_record_record_proto_msgTypes[24]
+	mi := &file_lib_record_record_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2979,7 +3222,7 @@ func (x *Mm) String() string {
 func (*Mm) ProtoMessage() {}
 
 func (x *Mm) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[24]
+	mi := &file_lib_record_record_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2992,7 +3235,7 @@ func (x *Mm) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mm.ProtoReflect.Descriptor instead.
 func (*Mm) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{24}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Mm) GetMmId() uint64 {
@@ -3126,7 +3369,7 @@ type MmAttrs struct {
 
 func (x *MmAttrs) Reset() {
 	*x = MmAttrs{}
-	mi := &file_lib_record_record_proto_msgTypes[25]
+	mi := &file_lib_record_record_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3138,7 +3381,7 @@ func (x *MmAttrs) String() string {
 func (*MmAttrs) ProtoMessage() {}
 
 func (x *MmAttrs) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[25]
+	mi := &file_lib_record_record_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3151,7 +3394,7 @@ func (x *MmAttrs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MmAttrs.ProtoReflect.Descriptor instead.
 func (*MmAttrs) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{25}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *MmAttrs) GetLockFuture() uint32 {
@@ -3188,7 +3431,7 @@ type MemPolicy struct {
 
 func (x *MemPolicy) Reset() {
 	*x = MemPolicy{}
-	mi := &file_lib_record_record_proto_msgTypes[26]
+	mi := &file_lib_record_record_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3200,7 +3443,7 @@ func (x *MemPolicy) String() string {
 func (*MemPolicy) ProtoMessage() {}
 
 func (x *MemPolicy) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[26]
+	mi := &file_lib_record_record_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3213,7 +3456,7 @@ func (x *MemPolicy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemPolicy.ProtoReflect.Descriptor instead.
 func (*MemPolicy) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{26}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *MemPolicy) GetStart() uint64 {
@@ -3267,7 +3510,7 @@ type Vma struct {
 
 func (x *Vma) Reset() {
 	*x = Vma{}
-	mi := &file_lib_record_record_proto_msgTypes[27]
+	mi := &file_lib_record_record_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3279,7 +3522,7 @@ func (x *Vma) String() string {
 func (*Vma) ProtoMessage() {}
 
 func (x *Vma) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[27]
+	mi := &file_lib_record_record_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3292,7 +3535,7 @@ func (x *Vma) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Vma.ProtoReflect.Descriptor instead.
 func (*Vma) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{27}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Vma) GetMmId() uint64 {
@@ -3408,7 +3651,7 @@ type File struct {
 
 func (x *File) Reset() {
 	*x = File{}
-	mi := &file_lib_record_record_proto_msgTypes[28]
+	mi := &file_lib_record_record_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3420,7 +3663,7 @@ func (x *File) String() string {
 func (*File) ProtoMessage() {}
 
 func (x *File) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[28]
+	mi := &file_lib_record_record_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3433,7 +3676,7 @@ func (x *File) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use File.ProtoReflect.Descriptor instead.
 func (*File) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{28}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *File) GetFileId() uint64 {
@@ -3545,7 +3788,7 @@ type Vdso struct {
 
 func (x *Vdso) Reset() {
 	*x = Vdso{}
-	mi := &file_lib_record_record_proto_msgTypes[29]
+	mi := &file_lib_record_record_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3557,7 +3800,7 @@ func (x *Vdso) String() string {
 func (*Vdso) ProtoMessage() {}
 
 func (x *Vdso) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[29]
+	mi := &file_lib_record_record_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3570,7 +3813,7 @@ func (x *Vdso) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Vdso.ProtoReflect.Descriptor instead.
 func (*Vdso) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{29}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Vdso) GetMmId() uint64 {
@@ -3658,7 +3901,7 @@ type VdsoMark struct {
 
 func (x *VdsoMark) Reset() {
 	*x = VdsoMark{}
-	mi := &file_lib_record_record_proto_msgTypes[30]
+	mi := &file_lib_record_record_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3670,7 +3913,7 @@ func (x *VdsoMark) String() string {
 func (*VdsoMark) ProtoMessage() {}
 
 func (x *VdsoMark) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[30]
+	mi := &file_lib_record_record_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3683,7 +3926,7 @@ func (x *VdsoMark) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VdsoMark.ProtoReflect.Descriptor instead.
 func (*VdsoMark) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{30}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *VdsoMark) GetAddress() uint64 {
@@ -3734,7 +3977,7 @@ type Fs struct {
 
 func (x *Fs) Reset() {
 	*x = Fs{}
-	mi := &file_lib_record_record_proto_msgTypes[31]
+	mi := &file_lib_record_record_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3746,7 +3989,7 @@ func (x *Fs) String() string {
 func (*Fs) ProtoMessage() {}
 
 func (x *Fs) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[31]
+	mi := &file_lib_record_record_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3759,7 +4002,7 @@ func (x *Fs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fs.ProtoReflect.Descriptor instead.
 func (*Fs) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{31}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Fs) GetFsId() uint64 {
@@ -3803,7 +4046,7 @@ type Fd struct {
 
 func (x *Fd) Reset() {
 	*x = Fd{}
-	mi := &file_lib_record_record_proto_msgTypes[32]
+	mi := &file_lib_record_record_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3815,7 +4058,7 @@ func (x *Fd) String() string {
 func (*Fd) ProtoMessage() {}
 
 func (x *Fd) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[32]
+	mi := &file_lib_record_record_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3828,7 +4071,7 @@ func (x *Fd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fd.ProtoReflect.Descriptor instead.
 func (*Fd) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{32}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Fd) GetFilesId() uint64 {
@@ -3889,7 +4132,7 @@ type OpenFile struct {
 
 func (x *OpenFile) Reset() {
 	*x = OpenFile{}
-	mi := &file_lib_record_record_proto_msgTypes[33]
+	mi := &file_lib_record_record_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3901,7 +4144,7 @@ func (x *OpenFile) String() string {
 func (*OpenFile) ProtoMessage() {}
 
 func (x *OpenFile) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[33]
+	mi := &file_lib_record_record_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3914,7 +4157,7 @@ func (x *OpenFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenFile.ProtoReflect.Descriptor instead.
 func (*OpenFile) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{33}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *OpenFile) GetOpenId() uint64 {
@@ -4139,7 +4382,7 @@ type Pipe struct {
 
 func (x *Pipe) Reset() {
 	*x = Pipe{}
-	mi := &file_lib_record_record_proto_msgTypes[34]
+	mi := &file_lib_record_record_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4151,7 +4394,7 @@ func (x *Pipe) String() string {
 func (*Pipe) ProtoMessage() {}
 
 func (x *Pipe) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[34]
+	mi := &file_lib_record_record_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4164,7 +4407,7 @@ func (x *Pipe) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pipe.ProtoReflect.Descriptor instead.
 func (*Pipe) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{34}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Pipe) GetPipeId() uint64 {
@@ -4244,7 +4487,7 @@ type FileLock struct {
 
 func (x *FileLock) Reset() {
 	*x = FileLock{}
-	mi := &file_lib_record_record_proto_msgTypes[35]
+	mi := &file_lib_record_record_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4256,7 +4499,7 @@ func (x *FileLock) String() string {
 func (*FileLock) ProtoMessage() {}
 
 func (x *FileLock) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[35]
+	mi := &file_lib_record_record_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4269,7 +4512,7 @@ func (x *FileLock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FileLock.ProtoReflect.Descriptor instead.
 func (*FileLock) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{35}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *FileLock) GetOpenId() uint64 {
@@ -4343,7 +4586,7 @@ type Pages struct {
 
 func (x *Pages) Reset() {
 	*x = Pages{}
-	mi := &file_lib_record_record_proto_msgTypes[36]
+	mi := &file_lib_record_record_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4355,7 +4598,7 @@ func (x *Pages) String() string {
 func (*Pages) ProtoMessage() {}
 
 func (x *Pages) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[36]
+	mi := &file_lib_record_record_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4368,7 +4611,7 @@ func (x *Pages) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pages.ProtoReflect.Descriptor instead.
 func (*Pages) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{36}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Pages) GetMmId() uint64 {
@@ -4409,7 +4652,7 @@ type Index_Kind struct {
 
 func (x *Index_Kind) Reset() {
 	*x = Index_Kind{}
-	mi := &file_lib_record_record_proto_msgTypes[37]
+	mi := &file_lib_record_record_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4421,7 +4664,7 @@ func (x *Index_Kind) String() string {
 func (*Index_Kind) ProtoMessage() {}
 
 func (x *Index_Kind) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[37]
+	mi := &file_lib_record_record_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4465,7 +4708,7 @@ type Index_PageBlock struct {
 
 func (x *Index_PageBlock) Reset() {
 	*x = Index_PageBlock{}
-	mi := &file_lib_record_record_proto_msgTypes[38]
+	mi := &file_lib_record_record_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4477,7 +4720,7 @@ func (x *Index_PageBlock) String() string {
 func (*Index_PageBlock) ProtoMessage() {}
 
 func (x *Index_PageBlock) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[38]
+	mi := &file_lib_record_record_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4538,7 +4781,7 @@ type Vdso_Span struct {
 
 func (x *Vdso_Span) Reset() {
 	*x = Vdso_Span{}
-	mi := &file_lib_record_record_proto_msgTypes[39]
+	mi := &file_lib_record_record_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4550,7 +4793,7 @@ func (x *Vdso_Span) String() string {
 func (*Vdso_Span) ProtoMessage() {}
 
 func (x *Vdso_Span) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[39]
+	mi := &file_lib_record_record_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4563,7 +4806,7 @@ func (x *Vdso_Span) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Vdso_Span.ProtoReflect.Descriptor instead.
 func (*Vdso_Span) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{29, 0}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{31, 0}
 }
 
 func (x *Vdso_Span) GetStart() uint64 {
@@ -4592,7 +4835,7 @@ type Vdso_Area struct {
 
 func (x *Vdso_Area) Reset() {
 	*x = Vdso_Area{}
-	mi := &file_lib_record_record_proto_msgTypes[40]
+	mi := &file_lib_record_record_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4604,7 +4847,7 @@ func (x *Vdso_Area) String() string {
 func (*Vdso_Area) ProtoMessage() {}
 
 func (x *Vdso_Area) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[40]
+	mi := &file_lib_record_record_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4617,7 +4860,7 @@ func (x *Vdso_Area) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Vdso_Area.ProtoReflect.Descriptor instead.
 func (*Vdso_Area) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{29, 1}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{31, 1}
 }
 
 func (x *Vdso_Area) GetName() []byte {
@@ -4662,7 +4905,7 @@ type Vdso_Symbol struct {
 
 func (x *Vdso_Symbol) Reset() {
 	*x = Vdso_Symbol{}
-	mi := &file_lib_record_record_proto_msgTypes[41]
+	mi := &file_lib_record_record_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4674,7 +4917,7 @@ func (x *Vdso_Symbol) String() string {
 func (*Vdso_Symbol) ProtoMessage() {}
 
 func (x *Vdso_Symbol) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[41]
+	mi := &file_lib_record_record_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4687,7 +4930,7 @@ func (x *Vdso_Symbol) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Vdso_Symbol.ProtoReflect.Descriptor instead.
 func (*Vdso_Symbol) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{29, 2}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{31, 2}
 }
 
 func (x *Vdso_Symbol) GetName() []byte {
@@ -4742,7 +4985,7 @@ type OpenFile_Path struct {
 
 func (x *OpenFile_Path) Reset() {
 	*x = OpenFile_Path{}
-	mi := &file_lib_record_record_proto_msgTypes[42]
+	mi := &file_lib_record_record_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4754,7 +4997,7 @@ func (x *OpenFile_Path) String() string {
 func (*OpenFile_Path) ProtoMessage() {}
 
 func (x *OpenFile_Path) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[42]
+	mi := &file_lib_record_record_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4767,7 +5010,7 @@ func (x *OpenFile_Path) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenFile_Path.ProtoReflect.Descriptor instead.
 func (*OpenFile_Path) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{33, 0}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{35, 0}
 }
 
 func (x *OpenFile_Path) GetFileId() uint64 {
@@ -4790,7 +5033,7 @@ type OpenFile_PipeEnd struct {
 
 func (x *OpenFile_PipeEnd) Reset() {
 	*x = OpenFile_PipeEnd{}
-	mi := &file_lib_record_record_proto_msgTypes[43]
+	mi := &file_lib_record_record_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4802,7 +5045,7 @@ func (x *OpenFile_PipeEnd) String() string {
 func (*OpenFile_PipeEnd) ProtoMessage() {}
 
 func (x *OpenFile_PipeEnd) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[43]
+	mi := &file_lib_record_record_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4815,7 +5058,7 @@ func (x *OpenFile_PipeEnd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenFile_PipeEnd.ProtoReflect.Descriptor instead.
 func (*OpenFile_PipeEnd) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{33, 1}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{35, 1}
 }
 
 func (x *OpenFile_PipeEnd) GetPipeId() uint64 {
@@ -4842,7 +5085,7 @@ type OpenFile_EventFd struct {
 
 func (x *OpenFile_EventFd) Reset() {
 	*x = OpenFile_EventFd{}
-	mi := &file_lib_record_record_proto_msgTypes[44]
+	mi := &file_lib_record_record_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4854,7 +5097,7 @@ func (x *OpenFile_EventFd) String() string {
 func (*OpenFile_EventFd) ProtoMessage() {}
 
 func (x *OpenFile_EventFd) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[44]
+	mi := &file_lib_record_record_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4867,7 +5110,7 @@ func (x *OpenFile_EventFd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenFile_EventFd.ProtoReflect.Descriptor instead.
 func (*OpenFile_EventFd) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{33, 2}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{35, 2}
 }
 
 func (x *OpenFile_EventFd) GetCount() uint64 {
@@ -4897,7 +5140,7 @@ type OpenFile_Epoll struct {
 
 func (x *OpenFile_Epoll) Reset() {
 	*x = OpenFile_Epoll{}
-	mi := &file_lib_record_record_proto_msgTypes[45]
+	mi := &file_lib_record_record_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4909,7 +5152,7 @@ func (x *OpenFile_Epoll) String() string {
 func (*OpenFile_Epoll) ProtoMessage() {}
 
 func (x *OpenFile_Epoll) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[45]
+	mi := &file_lib_record_record_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4922,7 +5165,7 @@ func (x *OpenFile_Epoll) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenFile_Epoll.ProtoReflect.Descriptor instead.
 func (*OpenFile_Epoll) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{33, 3}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{35, 3}
 }
 
 func (x *OpenFile_Epoll) GetTargets() []*OpenFile_Epoll_Target {
@@ -4966,7 +5209,7 @@ type OpenFile_TimerFd struct {
 
 func (x *OpenFile_TimerFd) Reset() {
 	*x = OpenFile_TimerFd{}
-	mi := &file_lib_record_record_proto_msgTypes[46]
+	mi := &file_lib_record_record_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4978,7 +5221,7 @@ func (x *OpenFile_TimerFd) String() string {
 func (*OpenFile_TimerFd) ProtoMessage() {}
 
 func (x *OpenFile_TimerFd) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[46]
+	mi := &file_lib_record_record_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4991,7 +5234,7 @@ func (x *OpenFile_TimerFd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenFile_TimerFd.ProtoReflect.Descriptor instead.
 func (*OpenFile_TimerFd) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{33, 4}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{35, 4}
 }
 
 func (x *OpenFile_TimerFd) GetClock() int32 {
@@ -5038,7 +5281,7 @@ type OpenFile_SignalFd struct {
 
 func (x *OpenFile_SignalFd) Reset() {
 	*x = OpenFile_SignalFd{}
-	mi := &file_lib_record_record_proto_msgTypes[47]
+	mi := &file_lib_record_record_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5050,7 +5293,7 @@ func (x *OpenFile_SignalFd) String() string {
 func (*OpenFile_SignalFd) ProtoMessage() {}
 
 func (x *OpenFile_SignalFd) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[47]
+	mi := &file_lib_record_record_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5063,7 +5306,7 @@ func (x *OpenFile_SignalFd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenFile_SignalFd.ProtoReflect.Descriptor instead.
 func (*OpenFile_SignalFd) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{33, 5}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{35, 5}
 }
 
 func (x *OpenFile_SignalFd) GetMask() uint64 {
@@ -5086,7 +5329,7 @@ type OpenFile_PidFd struct {
 
 func (x *OpenFile_PidFd) Reset() {
 	*x = OpenFile_PidFd{}
-	mi := &file_lib_record_record_proto_msgTypes[48]
+	mi := &file_lib_record_record_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5098,7 +5341,7 @@ func (x *OpenFile_PidFd) String() string {
 func (*OpenFile_PidFd) ProtoMessage() {}
 
 func (x *OpenFile_PidFd) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[48]
+	mi := &file_lib_record_record_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5111,7 +5354,7 @@ func (x *OpenFile_PidFd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenFile_PidFd.ProtoReflect.Descriptor instead.
 func (*OpenFile_PidFd) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{33, 6}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{35, 6}
 }
 
 func (x *OpenFile_PidFd) GetPid() int32 {
@@ -5147,7 +5390,7 @@ type OpenFile_External struct {
 
 func (x *OpenFile_External) Reset() {
 	*x = OpenFile_External{}
-	mi := &file_lib_record_record_proto_msgTypes[49]
+	mi := &file_lib_record_record_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5159,7 +5402,7 @@ func (x *OpenFile_External) String() string {
 func (*OpenFile_External) ProtoMessage() {}
 
 func (x *OpenFile_External) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[49]
+	mi := &file_lib_record_record_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5172,7 +5415,7 @@ func (x *OpenFile_External) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenFile_External.ProtoReflect.Descriptor instead.
 func (*OpenFile_External) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{33, 7}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{35, 7}
 }
 
 func (x *OpenFile_External) GetStdio() uint32 {
@@ -5212,7 +5455,7 @@ type OpenFile_Epoll_Target struct {
 
 func (x *OpenFile_Epoll_Target) Reset() {
 	*x = OpenFile_Epoll_Target{}
-	mi := &file_lib_record_record_proto_msgTypes[50]
+	mi := &file_lib_record_record_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5224,7 +5467,7 @@ func (x *OpenFile_Epoll_Target) String() string {
 func (*OpenFile_Epoll_Target) ProtoMessage() {}
 
 func (x *OpenFile_Epoll_Target) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[50]
+	mi := &file_lib_record_record_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5237,7 +5480,7 @@ func (x *OpenFile_Epoll_Target) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenFile_Epoll_Target.ProtoReflect.Descriptor instead.
 func (*OpenFile_Epoll_Target) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{33, 3, 0}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{35, 3, 0}
 }
 
 func (x *OpenFile_Epoll_Target) GetFd() int32 {
@@ -5299,7 +5542,7 @@ type Pages_Run struct {
 
 func (x *Pages_Run) Reset() {
 	*x = Pages_Run{}
-	mi := &file_lib_record_record_proto_msgTypes[51]
+	mi := &file_lib_record_record_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5311,7 +5554,7 @@ func (x *Pages_Run) String() string {
 func (*Pages_Run) ProtoMessage() {}
 
 func (x *Pages_Run) ProtoReflect() protoreflect.Message {
-	mi := &file_lib_record_record_proto_msgTypes[51]
+	mi := &file_lib_record_record_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5324,7 +5567,7 @@ func (x *Pages_Run) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pages_Run.ProtoReflect.Descriptor instead.
 func (*Pages_Run) Descriptor() ([]byte, []int) {
-	return file_lib_record_record_proto_rawDescGZIP(), []int{36, 0}
+	return file_lib_record_record_proto_rawDescGZIP(), []int{38, 0}
 }
 
 func (x *Pages_Run) GetVaddr() uint64 {
@@ -5442,7 +5685,7 @@ const file_lib_record_record_proto_rawDesc = "" +
 	"\arecords\x18\x01 \x01(\x04R\arecords\x12\x14\n" +
 	"\x05bytes\x18\x02 \x01(\x04R\x05bytes\x12!\n" +
 	"\findex_offset\x18\x03 \x01(\x04R\vindexOffset\x12\x16\n" +
-	"\x06crc32c\x18\x04 \x01(\aR\x06crc32c\"\x8f\b\n" +
+	"\x06crc32c\x18\x04 \x01(\aR\x06crc32c\"\x80\b\n" +
 	"\x04Task\x12\x10\n" +
 	"\x03pid\x18\x01 \x01(\x11R\x03pid\x12\x12\n" +
 	"\x04ppid\x18\x02 \x01(\x11R\x04ppid\x12\x12\n" +
@@ -5462,8 +5705,7 @@ const file_lib_record_record_proto_rawDesc = "" +
 	"\bfiles_id\x18\f \x01(\x04R\afilesId\x12\x13\n" +
 	"\x05fs_id\x18\r \x01(\x04R\x04fsId\x12\x1d\n" +
 	"\n" +
-	"sighand_id\x18\x0e \x01(\x04R\tsighandId\x12 \n" +
-	"\vpersonality\x18\x0f \x01(\rR\vpersonality\x12\"\n" +
+	"sighand_id\x18\x0e \x01(\x04R\tsighandId\x12\"\n" +
 	"\room_score_adj\x18\x10 \x01(\x11R\voomScoreAdj\x12#\n" +
 	"\x06limits\x18\x11 \x03(\v2\v.floe.LimitR\x06limits\x12)\n" +
 	"\aactions\x18\x12 \x03(\v2\x0f.floe.SigActionR\aactions\x12'\n" +
@@ -5471,8 +5713,7 @@ const file_lib_record_record_proto_rawDesc = "" +
 	"\aitimers\x18\x14 \x03(\v2\f.floe.ItimerR\aitimers\x123\n" +
 	"\fposix_timers\x18\x15 \x03(\v2\x10.floe.PosixTimerR\vposixTimers\x12'\n" +
 	"\x0fchild_subreaper\x18\x16 \x01(\bR\x0echildSubreaper\x12\x1a\n" +
-	"\bdumpable\x18\x17 \x01(\rR\bdumpable\x12!\n" +
-	"\fthp_disabled\x18\x18 \x01(\bR\vthpDisabled\x12\x15\n" +
+	"\bdumpable\x18\x17 \x01(\rR\bdumpable\x12\x15\n" +
 	"\x06tty_nr\x18\x19 \x01(\rR\x05ttyNr\x12\x19\n" +
 	"\btty_pgrp\x18\x1a \x01(\x11R\attyPgrp\x12\x16\n" +
 	"\x04comm\x18\x1b \x01(\fB\x02\b\x00R\x04comm\x12\x14\n" +
@@ -5481,13 +5722,14 @@ const file_lib_record_record_proto_rawDesc = "" +
 	"\x03brk\x18\x1e \x01(\x04R\x03brk\x12!\n" +
 	"\fsession_gone\x18\x1f \x01(\bR\vsessionGone\x12\x1d\n" +
 	"\n" +
-	"group_gone\x18  \x01(\bR\tgroupGone\x12\x1d\n" +
+	"group_gone\x18  \x01(\bR\tgroupGone\x12(\n" +
+	"\x05attrs\x18! \x01(\v2\x12.floe.ProcessAttrsR\x05attrs\x12\x1d\n" +
 	"\x02mm\x18( \x01(\v2\r.floe.MmAttrsR\x02mm\"-\n" +
 	"\x05State\x12\v\n" +
 	"\aRUNNING\x10\x00\x12\v\n" +
 	"\aSTOPPED\x10\x01\x12\n" +
 	"\n" +
-	"\x06ZOMBIE\x10\x02\"+\n" +
+	"\x06ZOMBIE\x10\x02J\x04\b\x0f\x10\x10J\x04\b\x18\x10\x19\"+\n" +
 	"\x05Limit\x12\x10\n" +
 	"\x03cur\x18\x01 \x01(\x04R\x03cur\x12\x10\n" +
 	"\x03max\x18\x02 \x01(\x04R\x03max\"k\n" +
@@ -5513,7 +5755,7 @@ const file_lib_record_record_proto_rawDesc = "" +
 	"\bvalue_ns\x18\a \x01(\x04R\avalueNs\x12\x1f\n" +
 	"\vinterval_ns\x18\b \x01(\x04R\n" +
 	"intervalNs\x12\x18\n" +
-	"\aoverrun\x18\t \x01(\x11R\aoverrun\"\x94\x05\n" +
+	"\aoverrun\x18\t \x01(\x11R\aoverrun\"\xbd\x05\n" +
 	"\x06Thread\x12\x10\n" +
 	"\x03pid\x18\x01 \x01(\x11R\x03pid\x12\x10\n" +
 	"\x03tid\x18\x02 \x01(\x11R\x03tid\x12\x1d\n" +
@@ -5539,7 +5781,38 @@ const file_lib_record_record_proto_rawDesc = "" +
 	"\x0etimer_slack_ns\x18\x12 \x01(\x04R\ftimerSlackNs\x12\x1d\n" +
 	"\n" +
 	"in_syscall\x18\x13 \x01(\bR\tinSyscall\x12\x19\n" +
-	"\btsc_mode\x18\x14 \x01(\rR\atscMode\"V\n" +
+	"\btsc_mode\x18\x14 \x01(\rR\atscMode\x12'\n" +
+	"\x05attrs\x18\x15 \x01(\v2\x11.floe.ThreadAttrsR\x05attrs\"\xa4\x03\n" +
+	"\fProcessAttrs\x12'\n" +
+	"\x0fcoredump_filter\x18\x01 \x01(\rR\x0ecoredumpFilter\x12\x1f\n" +
+	"\vthp_disable\x18\x02 \x01(\rR\n" +
+	"thpDisable\x12!\n" +
+	"\fmemory_merge\x18\x03 \x01(\bR\vmemoryMerge\x12\x12\n" +
+	"\x04mdwe\x18\x04 \x01(\rR\x04mdwe\x12\x1e\n" +
+	"\n" +
+	"membarrier\x18\x05 \x01(\rR\n" +
+	"membarrier\x12\x1f\n" +
+	"\vfutex_slots\x18\x06 \x01(\rR\n" +
+	"futexSlots\x12*\n" +
+	"\x11timer_restore_ids\x18\a \x01(\bR\x0ftimerRestoreIds\x12%\n" +
+	"\x0eautogroup_nice\x18\b \x01(\x11R\rautogroupNice\x12\x1b\n" +
+	"\tlogin_uid\x18\t \x01(\rR\bloginUid\x12#\n" +
+	"\rlogin_session\x18\n" +
+	" \x01(\rR\floginSession\x12\x18\n" +
+	"\acgroups\x18\v \x01(\fR\acgroups\x12#\n" +
+	"\x06zombie\x18\f \x01(\v2\v.floe.CredsR\x06zombie\"\xc2\x02\n" +
+	"\vThreadAttrs\x12 \n" +
+	"\vpersonality\x18\x01 \x01(\rR\vpersonality\x12#\n" +
+	"\rmachine_check\x18\x02 \x01(\rR\fmachineCheck\x12(\n" +
+	"\x10default_slack_ns\x18\x03 \x01(\x04R\x0edefaultSlackNs\x12#\n" +
+	"\rmemory_policy\x18\x04 \x01(\rR\fmemoryPolicy\x12!\n" +
+	"\fmemory_nodes\x18\x05 \x01(\fR\vmemoryNodes\x12\x1d\n" +
+	"\n" +
+	"io_flusher\x18\x06 \x01(\bR\tioFlusher\x12 \n" +
+	"\vspeculation\x18\a \x03(\rR\vspeculation\x12\x1f\n" +
+	"\vrequest_key\x18\b \x01(\rR\n" +
+	"requestKey\x12\x18\n" +
+	"\acgroups\x18\t \x01(\fR\acgroups\"V\n" +
 	"\aPending\x12\x10\n" +
 	"\x03pid\x18\x01 \x01(\x11R\x03pid\x12\x10\n" +
 	"\x03tid\x18\x02 \x01(\x11R\x03tid\x12'\n" +
@@ -5846,7 +6119,7 @@ func file_lib_record_record_proto_rawDescGZIP() []byte {
 }
 
 var file_lib_record_record_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_lib_record_record_proto_msgTypes = make([]protoimpl.MessageInfo, 52)
+var file_lib_record_record_proto_msgTypes = make([]protoimpl.MessageInfo, 54)
 var file_lib_record_record_proto_goTypes = []any{
 	(Task_State)(0),               // 0: floe.Task.State
 	(Restart_Kind)(0),             // 1: floe.Restart.Kind
@@ -5870,41 +6143,43 @@ var file_lib_record_record_proto_goTypes = []any{
 	(*Itimer)(nil),                // 19: floe.Itimer
 	(*PosixTimer)(nil),            // 20: floe.PosixTimer
 	(*Thread)(nil),                // 21: floe.Thread
-	(*Pending)(nil),               // 22: floe.Pending
-	(*RegsAmd64)(nil),             // 23: floe.RegsAmd64
-	(*AltStack)(nil),              // 24: floe.AltStack
-	(*Rseq)(nil),                  // 25: floe.Rseq
-	(*Restart)(nil),               // 26: floe.Restart
-	(*Creds)(nil),                 // 27: floe.Creds
-	(*Sched)(nil),                 // 28: floe.Sched
-	(*Mm)(nil),                    // 29: floe.Mm
-	(*MmAttrs)(nil),               // 30: floe.MmAttrs
-	(*MemPolicy)(nil),             // 31: floe.MemPolicy
-	(*Vma)(nil),                   // 32: floe.Vma
-	(*File)(nil),                  // 33: floe.File
-	(*Vdso)(nil),                  // 34: floe.Vdso
-	(*VdsoMark)(nil),              // 35: floe.VdsoMark
-	(*Fs)(nil),                    // 36: floe.Fs
-	(*Fd)(nil),                    // 37: floe.Fd
-	(*OpenFile)(nil),              // 38: floe.OpenFile
-	(*Pipe)(nil),                  // 39: floe.Pipe
-	(*FileLock)(nil),              // 40: floe.FileLock
-	(*Pages)(nil),                 // 41: floe.Pages
-	(*Index_Kind)(nil),            // 42: floe.Index.Kind
-	(*Index_PageBlock)(nil),       // 43: floe.Index.PageBlock
-	(*Vdso_Span)(nil),             // 44: floe.Vdso.Span
-	(*Vdso_Area)(nil),             // 45: floe.Vdso.Area
-	(*Vdso_Symbol)(nil),           // 46: floe.Vdso.Symbol
-	(*OpenFile_Path)(nil),         // 47: floe.OpenFile.Path
-	(*OpenFile_PipeEnd)(nil),      // 48: floe.OpenFile.PipeEnd
-	(*OpenFile_EventFd)(nil),      // 49: floe.OpenFile.EventFd
-	(*OpenFile_Epoll)(nil),        // 50: floe.OpenFile.Epoll
-	(*OpenFile_TimerFd)(nil),      // 51: floe.OpenFile.TimerFd
-	(*OpenFile_SignalFd)(nil),     // 52: floe.OpenFile.SignalFd
-	(*OpenFile_PidFd)(nil),        // 53: floe.OpenFile.PidFd
-	(*OpenFile_External)(nil),     // 54: floe.OpenFile.External
-	(*OpenFile_Epoll_Target)(nil), // 55: floe.OpenFile.Epoll.Target
-	(*Pages_Run)(nil),             // 56: floe.Pages.Run
+	(*ProcessAttrs)(nil),          // 22: floe.ProcessAttrs
+	(*ThreadAttrs)(nil),           // 23: floe.ThreadAttrs
+	(*Pending)(nil),               // 24: floe.Pending
+	(*RegsAmd64)(nil),             // 25: floe.RegsAmd64
+	(*AltStack)(nil),              // 26: floe.AltStack
+	(*Rseq)(nil),                  // 27: floe.Rseq
+	(*Restart)(nil),               // 28: floe.Restart
+	(*Creds)(nil),                 // 29: floe.Creds
+	(*Sched)(nil),                 // 30: floe.Sched
+	(*Mm)(nil),                    // 31: floe.Mm
+	(*MmAttrs)(nil),               // 32: floe.MmAttrs
+	(*MemPolicy)(nil),             // 33: floe.MemPolicy
+	(*Vma)(nil),                   // 34: floe.Vma
+	(*File)(nil),                  // 35: floe.File
+	(*Vdso)(nil),                  // 36: floe.Vdso
+	(*VdsoMark)(nil),              // 37: floe.VdsoMark
+	(*Fs)(nil),                    // 38: floe.Fs
+	(*Fd)(nil),                    // 39: floe.Fd
+	(*OpenFile)(nil),              // 40: floe.OpenFile
+	(*Pipe)(nil),                  // 41: floe.Pipe
+	(*FileLock)(nil),              // 42: floe.FileLock
+	(*Pages)(nil),                 // 43: floe.Pages
+	(*Index_Kind)(nil),            // 44: floe.Index.Kind
+	(*Index_PageBlock)(nil),       // 45: floe.Index.PageBlock
+	(*Vdso_Span)(nil),             // 46: floe.Vdso.Span
+	(*Vdso_Area)(nil),             // 47: floe.Vdso.Area
+	(*Vdso_Symbol)(nil),           // 48: floe.Vdso.Symbol
+	(*OpenFile_Path)(nil),         // 49: floe.OpenFile.Path
+	(*OpenFile_PipeEnd)(nil),      // 50: floe.OpenFile.PipeEnd
+	(*OpenFile_EventFd)(nil),      // 51: floe.OpenFile.EventFd
+	(*OpenFile_Epoll)(nil),        // 52: floe.OpenFile.Epoll
+	(*OpenFile_TimerFd)(nil),      // 53: floe.OpenFile.TimerFd
+	(*OpenFile_SignalFd)(nil),     // 54: floe.OpenFile.SignalFd
+	(*OpenFile_PidFd)(nil),        // 55: floe.OpenFile.PidFd
+	(*OpenFile_External)(nil),     // 56: floe.OpenFile.External
+	(*OpenFile_Epoll_Target)(nil), // 57: floe.OpenFile.Epoll.Target
+	(*Pages_Run)(nil),             // 58: floe.Pages.Run
 }
 var file_lib_record_record_proto_depIdxs = []int32{
 	6,  // 0: floe.Record.header:type_name -> floe.Header
@@ -5914,65 +6189,68 @@ var file_lib_record_record_proto_depIdxs = []int32{
 	14, // 4: floe.Record.end:type_name -> floe.End
 	15, // 5: floe.Record.task:type_name -> floe.Task
 	21, // 6: floe.Record.thread:type_name -> floe.Thread
-	22, // 7: floe.Record.pending:type_name -> floe.Pending
-	29, // 8: floe.Record.mm:type_name -> floe.Mm
-	32, // 9: floe.Record.vma:type_name -> floe.Vma
-	33, // 10: floe.Record.file:type_name -> floe.File
-	34, // 11: floe.Record.vdso:type_name -> floe.Vdso
-	36, // 12: floe.Record.fs:type_name -> floe.Fs
-	37, // 13: floe.Record.fd:type_name -> floe.Fd
-	38, // 14: floe.Record.open_file:type_name -> floe.OpenFile
-	39, // 15: floe.Record.pipe:type_name -> floe.Pipe
-	40, // 16: floe.Record.file_lock:type_name -> floe.FileLock
-	41, // 17: floe.Record.pages:type_name -> floe.Pages
+	24, // 7: floe.Record.pending:type_name -> floe.Pending
+	31, // 8: floe.Record.mm:type_name -> floe.Mm
+	34, // 9: floe.Record.vma:type_name -> floe.Vma
+	35, // 10: floe.Record.file:type_name -> floe.File
+	36, // 11: floe.Record.vdso:type_name -> floe.Vdso
+	38, // 12: floe.Record.fs:type_name -> floe.Fs
+	39, // 13: floe.Record.fd:type_name -> floe.Fd
+	40, // 14: floe.Record.open_file:type_name -> floe.OpenFile
+	41, // 15: floe.Record.pipe:type_name -> floe.Pipe
+	42, // 16: floe.Record.file_lock:type_name -> floe.FileLock
+	43, // 17: floe.Record.pages:type_name -> floe.Pages
 	7,  // 18: floe.Header.clocks:type_name -> floe.Clocks
 	8,  // 19: floe.Header.cpu:type_name -> floe.Cpu
 	10, // 20: floe.Header.lease:type_name -> floe.Lease
 	9,  // 21: floe.Cpu.xsave:type_name -> floe.XsaveComponent
-	42, // 22: floe.Index.kinds:type_name -> floe.Index.Kind
-	43, // 23: floe.Index.blocks:type_name -> floe.Index.PageBlock
+	44, // 22: floe.Index.kinds:type_name -> floe.Index.Kind
+	45, // 23: floe.Index.blocks:type_name -> floe.Index.PageBlock
 	0,  // 24: floe.Task.state:type_name -> floe.Task.State
 	16, // 25: floe.Task.limits:type_name -> floe.Limit
 	17, // 26: floe.Task.actions:type_name -> floe.SigAction
 	18, // 27: floe.Task.pending:type_name -> floe.SigInfo
 	19, // 28: floe.Task.itimers:type_name -> floe.Itimer
 	20, // 29: floe.Task.posix_timers:type_name -> floe.PosixTimer
-	30, // 30: floe.Task.mm:type_name -> floe.MmAttrs
-	23, // 31: floe.Thread.regs:type_name -> floe.RegsAmd64
-	18, // 32: floe.Thread.pending:type_name -> floe.SigInfo
-	24, // 33: floe.Thread.altstack:type_name -> floe.AltStack
-	25, // 34: floe.Thread.rseq:type_name -> floe.Rseq
-	26, // 35: floe.Thread.restart:type_name -> floe.Restart
-	27, // 36: floe.Thread.creds:type_name -> floe.Creds
-	28, // 37: floe.Thread.sched:type_name -> floe.Sched
-	18, // 38: floe.Pending.signals:type_name -> floe.SigInfo
-	1,  // 39: floe.Restart.kind:type_name -> floe.Restart.Kind
-	30, // 40: floe.Mm.attrs:type_name -> floe.MmAttrs
-	31, // 41: floe.MmAttrs.policies:type_name -> floe.MemPolicy
-	2,  // 42: floe.Vma.kind:type_name -> floe.Vma.Kind
-	45, // 43: floe.Vdso.areas:type_name -> floe.Vdso.Area
-	46, // 44: floe.Vdso.symbols:type_name -> floe.Vdso.Symbol
-	44, // 45: floe.Vdso.floe:type_name -> floe.Vdso.Span
-	44, // 46: floe.Vdso.droppable:type_name -> floe.Vdso.Span
-	34, // 47: floe.VdsoMark.image:type_name -> floe.Vdso
-	45, // 48: floe.VdsoMark.runtime:type_name -> floe.Vdso.Area
-	47, // 49: floe.OpenFile.path:type_name -> floe.OpenFile.Path
-	48, // 50: floe.OpenFile.pipe:type_name -> floe.OpenFile.PipeEnd
-	49, // 51: floe.OpenFile.eventfd:type_name -> floe.OpenFile.EventFd
-	50, // 52: floe.OpenFile.epoll:type_name -> floe.OpenFile.Epoll
-	51, // 53: floe.OpenFile.timerfd:type_name -> floe.OpenFile.TimerFd
-	52, // 54: floe.OpenFile.signalfd:type_name -> floe.OpenFile.SignalFd
-	54, // 55: floe.OpenFile.external:type_name -> floe.OpenFile.External
-	53, // 56: floe.OpenFile.pidfd:type_name -> floe.OpenFile.PidFd
-	3,  // 57: floe.FileLock.kind:type_name -> floe.FileLock.Kind
-	56, // 58: floe.Pages.runs:type_name -> floe.Pages.Run
-	4,  // 59: floe.Pages.encoding:type_name -> floe.Pages.Encoding
-	55, // 60: floe.OpenFile.Epoll.targets:type_name -> floe.OpenFile.Epoll.Target
-	61, // [61:61] is the sub-list for method output_type
-	61, // [61:61] is the sub-list for method input_type
-	61, // [61:61] is the sub-list for extension type_name
-	61, // [61:61] is the sub-list for extension extendee
-	0,  // [0:61] is the sub-list for field type_name
+	22, // 30: floe.Task.attrs:type_name -> floe.ProcessAttrs
+	32, // 31: floe.Task.mm:type_name -> floe.MmAttrs
+	25, // 32: floe.Thread.regs:type_name -> floe.RegsAmd64
+	18, // 33: floe.Thread.pending:type_name -> floe.SigInfo
+	26, // 34: floe.Thread.altstack:type_name -> floe.AltStack
+	27, // 35: floe.Thread.rseq:type_name -> floe.Rseq
+	28, // 36: floe.Thread.restart:type_name -> floe.Restart
+	29, // 37: floe.Thread.creds:type_name -> floe.Creds
+	30, // 38: floe.Thread.sched:type_name -> floe.Sched
+	23, // 39: floe.Thread.attrs:type_name -> floe.ThreadAttrs
+	29, // 40: floe.ProcessAttrs.zombie:type_name -> floe.Creds
+	18, // 41: floe.Pending.signals:type_name -> floe.SigInfo
+	1,  // 42: floe.Restart.kind:type_name -> floe.Restart.Kind
+	32, // 43: floe.Mm.attrs:type_name -> floe.MmAttrs
+	33, // 44: floe.MmAttrs.policies:type_name -> floe.MemPolicy
+	2,  // 45: floe.Vma.kind:type_name -> floe.Vma.Kind
+	47, // 46: floe.Vdso.areas:type_name -> floe.Vdso.Area
+	48, // 47: floe.Vdso.symbols:type_name -> floe.Vdso.Symbol
+	46, // 48: floe.Vdso.floe:type_name -> floe.Vdso.Span
+	46, // 49: floe.Vdso.droppable:type_name -> floe.Vdso.Span
+	36, // 50: floe.VdsoMark.image:type_name -> floe.Vdso
+	47, // 51: floe.VdsoMark.runtime:type_name -> floe.Vdso.Area
+	49, // 52: floe.OpenFile.path:type_name -> floe.OpenFile.Path
+	50, // 53: floe.OpenFile.pipe:type_name -> floe.OpenFile.PipeEnd
+	51, // 54: floe.OpenFile.eventfd:type_name -> floe.OpenFile.EventFd
+	52, // 55: floe.OpenFile.epoll:type_name -> floe.OpenFile.Epoll
+	53, // 56: floe.OpenFile.timerfd:type_name -> floe.OpenFile.TimerFd
+	54, // 57: floe.OpenFile.signalfd:type_name -> floe.OpenFile.SignalFd
+	56, // 58: floe.OpenFile.external:type_name -> floe.OpenFile.External
+	55, // 59: floe.OpenFile.pidfd:type_name -> floe.OpenFile.PidFd
+	3,  // 60: floe.FileLock.kind:type_name -> floe.FileLock.Kind
+	58, // 61: floe.Pages.runs:type_name -> floe.Pages.Run
+	4,  // 62: floe.Pages.encoding:type_name -> floe.Pages.Encoding
+	57, // 63: floe.OpenFile.Epoll.targets:type_name -> floe.OpenFile.Epoll.Target
+	64, // [64:64] is the sub-list for method output_type
+	64, // [64:64] is the sub-list for method input_type
+	64, // [64:64] is the sub-list for extension type_name
+	64, // [64:64] is the sub-list for extension extendee
+	0,  // [0:64] is the sub-list for field type_name
 }
 
 func init() { file_lib_record_record_proto_init() }
@@ -6000,7 +6278,7 @@ func file_lib_record_record_proto_init() {
 		(*Record_FileLock)(nil),
 		(*Record_Pages)(nil),
 	}
-	file_lib_record_record_proto_msgTypes[33].OneofWrappers = []any{
+	file_lib_record_record_proto_msgTypes[35].OneofWrappers = []any{
 		(*OpenFile_Path_)(nil),
 		(*OpenFile_Pipe)(nil),
 		(*OpenFile_Eventfd)(nil),
@@ -6016,7 +6294,7 @@ func file_lib_record_record_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lib_record_record_proto_rawDesc), len(file_lib_record_record_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   52,
+			NumMessages:   54,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
