@@ -2,8 +2,8 @@
 //
 // # Synopsis
 //
-//	restore [-d] [--pidfile FILE] [--force-files] [--vdso MODE] [--clocks HOW] [--inherit NAME] [IMAGE]
-//	restore --check [--force-files] [--vdso MODE] [--clocks HOW] [IMAGE]
+//	restore [-d] [--pidfile FILE] [--force-files] [--vdso MODE] [--clocks HOW] [--cgroups HOW] [--inherit NAME] [IMAGE]
+//	restore --check [--force-files] [--vdso MODE] [--clocks HOW] [--cgroups HOW] [IMAGE]
 //
 // # Description
 //
@@ -54,6 +54,11 @@
 // Every process comes back in its session and process group, also when their
 // leaders have ended. Those that led out of the tree at the checkpoint, because
 // somebody else was in them, are restore's own.
+//
+// Every task is put back into the control groups that it was in, those of version
+// 1 too. When a group is not there, or can't be joined, restore says so before it
+// makes anything; --cgroups ignore leaves out such groups, and --cgroups here
+// leaves the tree in restore's own.
 //
 // Nothing else that processes inherit comes from restore's caller: every task has
 // the nice value, the policies, flags and filters that it had, also where it had
@@ -110,6 +115,7 @@ type flags struct {
 	ForceFiles bool     `help:"Open files that have changed since the checkpoint, instead of refusing."`
 	VDSO       string   `name:"vdso" enum:"auto,inplace,proxy" default:"auto" placeholder:"MODE" help:"How processes get their vDSO: auto, inplace, or proxy."`
 	Clocks     string   `enum:"continue,host" default:"continue" placeholder:"HOW" help:"Monotonic clocks: continue, or host's."`
+	Cgroups    string   `enum:"restore,ignore,here" default:"restore" placeholder:"HOW" help:"Control groups: restore those that tasks were in, ignore those of them that are not there, or here: restore's own."`
 	Inherit    []string `placeholder:"NAME" help:"Let the tree have this attribute from restore."`
 	Image      string   `arg:"" optional:"" help:"The image; standard input without it."`
 }
@@ -133,7 +139,7 @@ func main() {
 			if err := checkOwner(in); err != nil {
 				return err
 			}
-			opt := options{Detach: f.Detach, Pidfile: f.Pidfile, ForceFiles: f.ForceFiles, VDSO: f.VDSO, HostClocks: f.Clocks == "host", Inherit: f.Inherit}
+			opt := options{Detach: f.Detach, Pidfile: f.Pidfile, ForceFiles: f.ForceFiles, VDSO: f.VDSO, HostClocks: f.Clocks == "host", Inherit: f.Inherit, Cgroups: f.Cgroups}
 			if f.Check {
 				return check(ctx, in, os.Stdout, log, opt)
 			}

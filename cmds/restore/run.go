@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 
+	"floe/lib/attr"
 	"floe/lib/cli"
 	"floe/lib/image"
 	"floe/lib/pages"
@@ -22,11 +23,12 @@ type options struct {
 	VDSO       string
 	HostClocks bool
 	Inherit    []string
+	Cgroups    string
 }
 
 func (opt options) restorer(in *os.File, log *cli.Logger) restorer.Options {
 	return restorer.Options{
-		Detach: opt.Detach, ForceFiles: opt.ForceFiles, VDSO: restorer.VDSOMode(opt.VDSO), HostClocks: opt.HostClocks, Inherit: opt.Inherit, StdinIsImage: in.Fd() == 0,
+		Detach: opt.Detach, ForceFiles: opt.ForceFiles, VDSO: restorer.VDSOMode(opt.VDSO), HostClocks: opt.HostClocks, Inherit: opt.Inherit, Cgroups: attr.CgroupMode(opt.Cgroups), StdinIsImage: in.Fd() == 0,
 		Warnf: log.Warnf, Verbosef: log.Verbosef,
 	}
 }

@@ -45,23 +45,23 @@ type Questions struct {
 
 // AskProcess is what a process is asked, and AskThread what each of its threads
 // is; both are made by a thread itself.
-func AskProcess(t *record.Task) *Questions {
-	return ask(t, func(a *Attr) *Part[record.Task] { return &a.Process })
+func AskProcess(l *Live, t *record.Task) *Questions {
+	return ask(l, t, func(a *Attr) *Part[record.Task] { return &a.Process })
 }
 
 // AskThread: see AskProcess.
-func AskThread(t *record.Thread) *Questions {
-	return ask(t, func(a *Attr) *Part[record.Thread] { return &a.Thread })
+func AskThread(l *Live, t *record.Thread) *Questions {
+	return ask(l, t, func(a *Attr) *Part[record.Thread] { return &a.Thread })
 }
 
-func ask[T any](t *T, part func(*Attr) *Part[T]) *Questions {
+func ask[T any](l *Live, t *T, part func(*Attr) *Part[T]) *Questions {
 	q := &Questions{}
 	for _, a := range table {
 		p := part(a)
 		if p.Ask == nil {
 			continue
 		}
-		first, calls := len(q.Calls), p.Ask(t)
+		first, calls := len(q.Calls), p.Ask(l, t)
 		if len(calls) == 0 {
 			continue
 		}

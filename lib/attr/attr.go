@@ -14,6 +14,8 @@ type Attr struct {
 
 	// Neutral clears in the first puppet what would be in the way of others.
 	Neutral func() []stub.Call
+	// Place sets from outside what the first puppet takes on for all.
+	Place func(*Here, int) error
 	// Seed is what the first puppet takes on for all.
 	Seed func(*Here) []stub.Call
 	// Fork is what a task does before it makes another that begins with this
@@ -31,7 +33,7 @@ type Part[T any] struct {
 	// Look reads it from outside, when the task is stopped.
 	Look func(*Live, *T) error
 	// Ask are calls for the task to make; any may fail. They leave it as it was.
-	Ask func(*T) []stub.Call
+	Ask func(*Live, *T) []stub.Call
 	// Answer takes what they returned.
 	Answer func(*Answers, *T) error
 
@@ -40,6 +42,8 @@ type Part[T any] struct {
 	// Cannot says why this machine or this user can't set it.
 	Cannot func(*Here, *T) error
 
+	// Place sets it from outside, before the memory is mapped. Of a process only.
+	Place func(*Here, int, *T) error
 	// Early are calls before the memory is mapped: the process has one thread, and
 	// restore's own directories. Of a process only.
 	Early func(*Here, *T) []stub.Call
@@ -64,7 +68,8 @@ type Live struct {
 
 // Dump is what the attributes keep in mind while a tree is dumped.
 type Dump struct {
-	groups map[int]string // cgroups of the threads that have been read
+	groups  map[int]string    // control groups of processes
+	dummies map[[2]uint32]int // see landlock
 }
 
 // Here is what a restore sees around it.
@@ -76,6 +81,10 @@ type Here struct {
 	Threads func(tid int32) *record.Thread
 	Vmas    func(*record.Task) []*record.Vma
 	Accept  []string // attributes of which the tree may inherit whatever there is
+	Cgroups CgroupMode
+
+	byPID map[int32]*record.Task
+	said  map[string]bool // that can't be joined
 }
 
 // May tells whether restore has a capability.

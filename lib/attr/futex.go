@@ -23,7 +23,7 @@ const (
 var futexHash = Attr{
 	Name: "futex hash",
 	Process: Part[record.Task]{
-		Ask: func(*record.Task) []stub.Call { return []stub.Call{getSlots()} },
+		Ask: func(*Live, *record.Task) []stub.Call { return []stub.Call{getSlots()} },
 		Answer: func(a *Answers, t *record.Task) error {
 			v, _, err := a.Value(0, unix.EINVAL, unix.ENOSYS)
 			t.Attrs.FutexSlots = uint32(v)

@@ -86,6 +86,33 @@ func cannot[T any](h *Here, t *T, part func(*Attr) *Part[T]) (list []error) {
 	return list
 }
 
+// PlaceFirst sets from outside what the first puppet takes on for all.
+func (h *Here) PlaceFirst(pid int) error {
+	for _, a := range table {
+		if a.Place != nil {
+			if err := a.Place(h, pid); err != nil {
+				return fmt.Errorf("%s: %w", a.Name, err)
+			}
+		}
+	}
+	return nil
+}
+
+// Place sets from outside what a process must have before its memory.
+func (h *Here) Place(t *record.Task) error {
+	if t.Attrs == nil {
+		return nil
+	}
+	for _, a := range table {
+		if f := a.Process.Place; f != nil {
+			if err := f(h, int(t.Pid), t); err != nil {
+				return fmt.Errorf("%s: %w", a.Name, err)
+			}
+		}
+	}
+	return nil
+}
+
 // Seed are the lists of calls of the first puppet: what it inherited is cleared,
 // what all tasks have set.
 func (h *Here) Seed() (lists [][]stub.Call) {

@@ -21,7 +21,7 @@ const (
 var hugePages = Attr{
 	Name: "transparent huge pages",
 	Process: Part[record.Task]{
-		Ask: func(*record.Task) []stub.Call {
+		Ask: func(*Live, *record.Task) []stub.Call {
 			return []stub.Call{prctl("PR_GET_THP_DISABLE", prGetTHPDisable)}
 		},
 		Answer: func(a *Answers, t *record.Task) error {

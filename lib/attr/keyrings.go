@@ -25,7 +25,7 @@ const (
 var keyrings = Attr{
 	Name: "keyrings",
 	Thread: Part[record.Thread]{
-		Ask: func(*record.Thread) []stub.Call {
+		Ask: func(*Live, *record.Thread) []stub.Call {
 			own := func(what string, id int) stub.Call {
 				return stub.Call{What: what, Nr: unix.SYS_KEYCTL, Args: []stub.Arg{stub.I(unix.KEYCTL_GET_KEYRING_ID), stub.I(id), stub.I(0)}}
 			}

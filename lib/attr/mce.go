@@ -19,7 +19,7 @@ const (
 var machineCheck = Attr{
 	Name: "machine check policy",
 	Thread: Part[record.Thread]{
-		Ask: func(*record.Thread) []stub.Call {
+		Ask: func(*Live, *record.Thread) []stub.Call {
 			return []stub.Call{prctl("PR_MCE_KILL_GET", unix.PR_MCE_KILL_GET)}
 		},
 		Answer: func(a *Answers, t *record.Thread) error {

@@ -22,7 +22,7 @@ const (
 var executable = Attr{
 	Name: "mdwe",
 	Process: Part[record.Task]{
-		Ask: func(*record.Task) []stub.Call { return []stub.Call{prctl("PR_GET_MDWE", prGetMDWE)} },
+		Ask: func(*Live, *record.Task) []stub.Call { return []stub.Call{prctl("PR_GET_MDWE", prGetMDWE)} },
 		Answer: func(a *Answers, t *record.Task) error {
 			v, _, err := a.Value(0, unix.EINVAL)
 			t.Attrs.Mdwe = uint32(v)

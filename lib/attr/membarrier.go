@@ -37,7 +37,7 @@ var tellsBarriers = sync.OnceValue(func() bool {
 var membarrier = Attr{
 	Name: "membarrier",
 	Process: Part[record.Task]{
-		Ask: func(*record.Task) []stub.Call {
+		Ask: func(*Live, *record.Task) []stub.Call {
 			if tellsBarriers() {
 				return []stub.Call{call("membarrier: registrations", unix.SYS_MEMBARRIER, barrierRegistrations, 0, 0)}
 			}

@@ -23,7 +23,7 @@ const (
 var memoryPolicy = Attr{
 	Name: "memory policy",
 	Thread: Part[record.Thread]{
-		Ask: func(*record.Thread) []stub.Call {
+		Ask: func(*Live, *record.Thread) []stub.Call {
 			return []stub.Call{{What: "get_mempolicy", Nr: unix.SYS_GET_MEMPOLICY,
 				Args: []stub.Arg{stub.D(make([]byte, 4)), stub.D(make([]byte, nodeBytes)), stub.I(8*nodeBytes + 1), stub.I(0), stub.I(0)}}}
 		},

@@ -21,7 +21,7 @@ const (
 var memoryMerge = Attr{
 	Name: "memory merge",
 	Process: Part[record.Task]{
-		Ask: func(*record.Task) []stub.Call {
+		Ask: func(*Live, *record.Task) []stub.Call {
 			return []stub.Call{prctl("PR_GET_MEMORY_MERGE", prGetMemoryMerge)}
 		},
 		Answer: func(a *Answers, t *record.Task) error {

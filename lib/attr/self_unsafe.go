@@ -31,7 +31,7 @@ func Own() (*record.Task, *record.Thread, *procfs.Status, error) {
 	l.Leader = t
 	for _, f := range []func() error{
 		func() error { return LookProcess(l, t) }, func() error { return LookThread(l, th) },
-		func() error { return answer(AskProcess(t)) }, func() error { return answer(AskThread(th)) },
+		func() error { return answer(AskProcess(l, t)) }, func() error { return answer(AskThread(l, th)) },
 	} {
 		if err := f(); err != nil {
 			return nil, nil, nil, fmt.Errorf("restore itself: %w", err)

@@ -14,7 +14,7 @@ import (
 var timerSlack = Attr{
 	Name: "default timer slack",
 	Thread: Part[record.Thread]{
-		Ask: func(t *record.Thread) []stub.Call {
+		Ask: func(_ *Live, t *record.Thread) []stub.Call {
 			if t.TimerSlackNs == 0 {
 				return nil
 			}

@@ -28,7 +28,7 @@ var specNames = [specKinds]string{"store bypass", "indirect branches", "L1D flus
 var speculation = Attr{
 	Name: "speculation",
 	Thread: Part[record.Thread]{
-		Ask: func(*record.Thread) (calls []stub.Call) {
+		Ask: func(*Live, *record.Thread) (calls []stub.Call) {
 			for kind := range uint64(specKinds) {
 				calls = append(calls, prctl("PR_GET_SPECULATION_CTRL", prGetSpeculation, kind))
 			}

@@ -19,7 +19,7 @@ const (
 var timerIDs = Attr{
 	Name: "ids of timers",
 	Process: Part[record.Task]{
-		Ask: func(*record.Task) []stub.Call {
+		Ask: func(*Live, *record.Task) []stub.Call {
 			return []stub.Call{prctl("PR_TIMER_CREATE_RESTORE_IDS", prTimerIDs, timerIDsGet)}
 		},
 		Answer: func(a *Answers, t *record.Task) error {

@@ -41,10 +41,11 @@ func (c *collector) thread(g *inject.Guest, proc *Process, leader *record.Task, 
 	if err := schedule(int(th.TID), r); err != nil {
 		return nil, err
 	}
-	if err := attr.LookThread(&attr.Live{PID: proc.PID, TID: int(th.TID), Status: status, Stat: stat, Leader: leader, Dump: &c.attrs}, r); err != nil {
+	live := &attr.Live{PID: proc.PID, TID: int(th.TID), Status: status, Stat: stat, Leader: leader, Dump: &c.attrs}
+	if err := attr.LookThread(live, r); err != nil {
 		return nil, err
 	}
-	if err := c.ask(g, th, r, q); err != nil {
+	if err := c.ask(g, live, r, q); err != nil {
 		return nil, err
 	}
 	pending, err := c.p.PeekSigInfo(th.TID, false)
@@ -66,12 +67,13 @@ func creds(s *procfs.Status) *record.Creds {
 
 // ask runs in a thread what only it can tell, and its process's calls when q
 // is set.
-func (c *collector) ask(g *inject.Guest, th *Thread, r *record.Thread, q *processQuery) error {
-	regs, err := c.p.GetRegs(th.TID)
+func (c *collector) ask(g *inject.Guest, live *attr.Live, r *record.Thread, q *processQuery) error {
+	tid := tracer.TID(live.TID)
+	regs, err := c.p.GetRegs(tid)
 	if err != nil {
 		return err
 	}
-	t := inject.Thread{TID: th.TID, Regs: regs, Mask: r.Sigmask}
+	t := inject.Thread{TID: tid, Regs: regs, Mask: r.Sigmask}
 	a, err := g.Ask(c.p, t)
 	if err != nil {
 		return err
@@ -79,13 +81,13 @@ func (c *collector) ask(g *inject.Guest, th *Thread, r *record.Thread, q *proces
 	r.Altstack = &record.AltStack{Sp: a.AltSP, Flags: a.AltFlags, Size: a.AltSize}
 	r.ClearChildTid, r.PdeathSignal, r.TscMode, r.TimerSlackNs = a.ClearChildTID, a.PdeathSignal, a.TSC, a.TimerSlack
 	r.Creds.Securebits = a.SecureBits
-	own := attr.AskThread(r)
+	own := attr.AskThread(live, r)
 	if q == nil {
 		return g.Run(c.p, t, own.Calls, func(results []int64, data func(int, int) ([]byte, error)) error {
 			return own.Answer(results, data)
 		})
 	}
-	shared := attr.AskProcess(q.task)
+	shared := attr.AskProcess(live, q.task)
 	calls := q.calls()
 	first, second := len(calls), len(calls)+len(shared.Calls)
 	if err := g.Run(c.p, t, slices.Concat(calls, shared.Calls, own.Calls), func(results []int64, data func(int, int) ([]byte, error)) error {

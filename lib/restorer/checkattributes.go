@@ -17,7 +17,7 @@ func (r *Restorer) checkAttributes(report reasons) error {
 		return err
 	}
 	r.here = &attr.Here{Process: process, Thread: thread, Status: status, Tasks: r.im.Tasks, Threads: r.im.Thread,
-		Vmas: func(t *record.Task) []*record.Vma { return r.im.Vmas[t.MmId] }, Accept: r.opt.Inherit}
+		Vmas: func(t *record.Task) []*record.Vma { return r.im.Vmas[t.MmId] }, Accept: r.opt.Inherit, Cgroups: r.opt.Cgroups}
 	if err := report.all(r.here.Fixed()); err != nil {
 		return err
 	}

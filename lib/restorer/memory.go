@@ -77,6 +77,9 @@ func (r *Restorer) mapMemory(p *tracer.Ptrace) error {
 	defer r.mapped.closeFiles()
 	return r.live(func(t *record.Task) error {
 		tid, early := tracer.TID(t.Pid), slices.Values(plan.Early(r.own.limits))
+		if err := r.here.Place(t); err != nil {
+			return err
+		}
 		for _, calls := range r.here.Early(t) {
 			if _, err := r.arena.Run(p, tid, calls); err != nil {
 				return err

@@ -26,6 +26,7 @@ type Options struct {
 	StdinIsImage bool
 	Detach       bool     // this process ends once the tree runs
 	Inherit      []string // attributes that the tree may have from this process: see lib/attr
+	Cgroups      attr.CgroupMode
 	// Commit, if set, calls point, the point of no return, or refuses to.
 	Commit   func(point func()) error
 	Warnf    func(format string, args ...any)

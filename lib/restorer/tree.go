@@ -57,6 +57,9 @@ func (r *Restorer) makeTree(p *tracer.Ptrace) error {
 	if err := r.setClocks(p); err != nil {
 		return err
 	}
+	if err := r.here.PlaceFirst(int(r.seed.TID)); err != nil {
+		return err
+	}
 	for _, calls := range append(r.here.Seed(), plan.Defaults()) {
 		if _, err := r.arena.Run(p, r.seed.TID, calls); err != nil {
 			return err
