@@ -85,6 +85,11 @@ func (c *collector) process(t *Tree, proc *Process) error {
 	}
 	if proc.Zombie {
 		task.State, task.ExitCode = record.Task_ZOMBIE, uint32(s.ExitCode)
+		status, err := procfs.ReadStatus(proc.PID)
+		if err != nil {
+			return err
+		}
+		task.Attrs.Zombie = creds(status)
 		return c.emit(&record.Record{Body: &record.Record_Task{Task: task}})
 	}
 	for _, th := range proc.Threads {

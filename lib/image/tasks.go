@@ -81,6 +81,9 @@ func checkTask(t *record.Task) error {
 		return taskError(t, "signal %d: there is no such signal", max(t.ExitSignal, t.StopSignal))
 	}
 	if !live(t) {
+		if c := t.GetAttrs().GetZombie(); c != nil {
+			return checkCreds(t, &record.Thread{Tid: t.Pid, Creds: c})
+		}
 		return nil
 	}
 	if t.MmId == 0 || t.FilesId == 0 || t.FsId == 0 || t.SighandId == 0 {

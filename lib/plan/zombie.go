@@ -43,10 +43,19 @@ func CheckZombie(t *record.Task) error {
 // Zombie plans the last calls of a puppet that becomes a zombie. One that ends
 // by a signal must not dump core: the limit keeps the kernel from writing a
 // file, and only the flag from starting a program (core_pattern).
-func Zombie(t *record.Task, own []*record.Limit) []stub.Call {
-	return []stub.Call{
+//
+// Its parent learns whose it was (waitid(2)): it has its credentials to the end.
+func Zombie(t *record.Task, own []*record.Limit, bounding uint64) ([]stub.Call, error) {
+	calls := []stub.Call{
 		prctl("name", stub.I(unix.PR_SET_NAME), stub.S(t.Comm)),
 		rlimit(unix.RLIMIT_CORE, &record.Limit{Max: own[unix.RLIMIT_CORE].Max}),
-		prctl("dumpable", stub.I(unix.PR_SET_DUMPABLE), stub.I(0)),
 	}
+	if c := t.GetAttrs().GetZombie(); c != nil {
+		creds, err := Credentials(c, bounding)
+		if err != nil {
+			return nil, err
+		}
+		calls = append(calls, creds...)
+	}
+	return append(calls, prctl("dumpable", stub.I(unix.PR_SET_DUMPABLE), stub.I(0))), nil
 }

@@ -28,11 +28,16 @@ func (r *Restorer) checkCapabilities(report reasons) error {
 	}
 	needs := map[int]string{unix.CAP_SETGID: "groups of the tree's tasks", unix.CAP_SETPCAP: "capabilities of the tree's tasks"}
 	for _, t := range r.im.Tasks {
-		if t.State == record.Task_ZOMBIE {
+		threads := []*record.Thread{{Tid: t.Pid, Creds: t.GetAttrs().GetZombie()}}
+		if t.State == record.Task_ZOMBIE && threads[0].Creds == nil {
 			continue
+		} else if t.State != record.Task_ZOMBIE {
+			threads = threads[:0]
+			for _, tid := range t.Tids {
+				threads = append(threads, r.im.Thread(tid))
+			}
 		}
-		for _, tid := range t.Tids {
-			th := r.im.Thread(tid)
+		for _, th := range threads {
 			r.needs(th, needs)
 			if err := r.checkCreds(th); err != nil {
 				if err := report(taskErr(t, err)); err != nil {

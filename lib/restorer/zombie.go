@@ -40,7 +40,10 @@ func (r *Restorer) makeZombies(p *tracer.Ptrace) error {
 func (r *Restorer) makeZombie(p *tracer.Ptrace, t *record.Task) error {
 	ws := unix.WaitStatus(t.ExitCode)
 	tid := tracer.TID(t.Pid)
-	calls := plan.Zombie(t, r.own.limits)
+	calls, err := plan.Zombie(t, r.own.limits, r.own.bounding)
+	if err != nil {
+		return err
+	}
 	if ws.Exited() {
 		return r.arena.RunToEnd(p, tid, append(calls, stub.Call{What: "exit", Nr: unix.SYS_EXIT_GROUP, Args: []stub.Arg{stub.I(ws.ExitStatus())}}))
 	}
