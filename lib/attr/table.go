@@ -7,6 +7,7 @@ var table = []*Attr{
 	&seccomp,
 	&securebits,
 	&personality,
+	&landlock,
 	&cgroup,
 	&login,
 	&coredumpFilter,

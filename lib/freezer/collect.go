@@ -36,6 +36,7 @@ func (c *collector) kinds() []*numbering { return []*numbering{&c.mm, &c.files, 
 func (t *Tree) Collect(p *tracer.Ptrace, emit func(*record.Record) error) error {
 	c := &collector{p: p, emit: emit, mm: numbering{kind: kcmpVM}, files: numbering{kind: kcmpFiles},
 		fs: numbering{kind: kcmpFS}, sighand: numbering{kind: kcmpSighand}, places: t.places()}
+	defer c.attrs.Close()
 	if err := c.number(t); err != nil {
 		return err
 	}
