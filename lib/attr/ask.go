@@ -77,6 +77,37 @@ func ask[T any](l *Live, t *T, part func(*Attr) *Part[T]) *Questions {
 	return q
 }
 
+// Alike are calls that return the same in two threads of a process when all that
+// AskThread would ask is the same in both, as it mostly is; nil: there are none
+// that tell. first is a thread that has been asked, and the one that it is about.
+func Alike(l *Live, first *record.Thread) (calls []stub.Call) {
+	for _, a := range table {
+		p := &a.Thread
+		if p.Ask == nil {
+			continue
+		}
+		if p.Alike == nil {
+			return nil
+		}
+		more := p.Alike(l, first)
+		for i := range more {
+			for j := range more[i].Args {
+				if arg := &more[i].Args[j]; arg.Kind == stub.Result {
+					arg.Val += uint64(len(calls))
+				}
+			}
+		}
+		calls = append(calls, more...)
+	}
+	return calls
+}
+
+// SameAs gives a thread what another one was found to have by its answers.
+func SameAs(t, first *record.Thread) {
+	attrs := *first.Attrs
+	t.Attrs = &attrs
+}
+
 // Answer takes what the calls returned, into the record that was asked for.
 func (q *Questions) Answer(results []int64, data DataFunc) error {
 	for _, f := range q.answers {

@@ -36,6 +36,9 @@ type Part[T any] struct {
 	Ask func(*Live, *T) []stub.Call
 	// Answer takes what they returned.
 	Answer func(*Answers, *T) error
+	// Alike are calls, few and with little data, which return the same in another
+	// thread of the process where Ask would, too. Of a thread only: see Alike.
+	Alike func(l *Live, first *T) []stub.Call
 
 	// Check refuses a value that no kernel has.
 	Check func(*T) error

@@ -25,14 +25,8 @@ const (
 var keyrings = Attr{
 	Name: "keyrings",
 	Thread: Part[record.Thread]{
-		Ask: func(*Live, *record.Thread) []stub.Call {
-			own := func(what string, id int) stub.Call {
-				return stub.Call{What: what, Nr: unix.SYS_KEYCTL, Args: []stub.Arg{stub.I(unix.KEYCTL_GET_KEYRING_ID), stub.I(id), stub.I(0)}}
-			}
-			no := requestNoChange
-			return []stub.Call{own("thread keyring", keySpecThread), own("process keyring", keySpecProcess),
-				{What: "default of request_key", Nr: unix.SYS_KEYCTL, Args: []stub.Arg{stub.I(unix.KEYCTL_SET_REQKEY_KEYRING), stub.I(no)}}}
-		},
+		Ask:   func(*Live, *record.Thread) []stub.Call { return askKeyrings() },
+		Alike: func(*Live, *record.Thread) []stub.Call { return askKeyrings() },
 		Answer: func(a *Answers, t *record.Thread) error {
 			for i, what := range [...]string{"thread", "process"} {
 				if _, ok, err := a.Value(i, unix.ENOKEY, unix.ENOSYS); err != nil {
@@ -58,4 +52,15 @@ var keyrings = Attr{
 			return []stub.Call{call("default of request_key", unix.SYS_KEYCTL, unix.KEYCTL_SET_REQKEY_KEYRING, uint64(t.Attrs.RequestKey))}
 		},
 	},
+}
+
+func askKeyrings() []stub.Call {
+	keyctl := func(what string, args ...uint64) stub.Call { return call(what, unix.SYS_KEYCTL, args...) }
+	// Numbers of keyrings are 32 bits.
+	id := func(n int32) uint64 { return uint64(uint32(n)) }
+	return []stub.Call{
+		keyctl("thread keyring", unix.KEYCTL_GET_KEYRING_ID, id(keySpecThread), 0),
+		keyctl("process keyring", unix.KEYCTL_GET_KEYRING_ID, id(keySpecProcess), 0),
+		keyctl("default of request_key", unix.KEYCTL_SET_REQKEY_KEYRING, id(requestNoChange)),
+	}
 }

@@ -22,23 +22,8 @@ import (
 var landlock = Attr{
 	Name: "landlock",
 	Thread: Part[record.Thread]{
-		Ask: func(l *Live, t *record.Thread) []stub.Call {
-			if !hasLandlock() || l.PID == os.Getpid() {
-				return nil
-			}
-			target := os.Getpid()
-			switch c := t.Creds; {
-			case c.CapEffective>>unix.CAP_SYS_PTRACE&1 != 0:
-			case c.Ruid == 0:
-				return nil
-			default:
-				target = l.Dump.dummy(c.Ruid, c.Rgid)
-			}
-			if target <= 0 {
-				return nil
-			}
-			return []stub.Call{call("kcmp", unix.SYS_KCMP, uint64(l.PID), uint64(target), kcmpVM, 0, 0)}
-		},
+		Ask:   lookOutside,
+		Alike: lookOutside,
 		Answer: func(a *Answers, t *record.Thread) error {
 			_, ok, err := a.Value(0, unix.EPERM, unix.EACCES)
 			if err == nil && !ok {
@@ -66,6 +51,25 @@ var landlock = Attr{
 		}
 		return ""
 	},
+}
+
+// lookOutside is the question.
+func lookOutside(l *Live, t *record.Thread) []stub.Call {
+	if !hasLandlock() || l.PID == os.Getpid() {
+		return nil
+	}
+	target := os.Getpid()
+	switch c := t.Creds; {
+	case c.CapEffective>>unix.CAP_SYS_PTRACE&1 != 0:
+	case c.Ruid == 0:
+		return nil
+	default:
+		target = l.Dump.dummy(c.Ruid, c.Rgid)
+	}
+	if target <= 0 {
+		return nil
+	}
+	return []stub.Call{call("kcmp", unix.SYS_KCMP, uint64(l.PID), uint64(target), kcmpVM, 0, 0)}
 }
 
 // kcmpVM is KCMP_VM of <linux/kcmp.h>.

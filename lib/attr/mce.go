@@ -19,9 +19,8 @@ const (
 var machineCheck = Attr{
 	Name: "machine check policy",
 	Thread: Part[record.Thread]{
-		Ask: func(*Live, *record.Thread) []stub.Call {
-			return []stub.Call{prctl("PR_MCE_KILL_GET", unix.PR_MCE_KILL_GET)}
-		},
+		Ask:   func(*Live, *record.Thread) []stub.Call { return getMachineCheck() },
+		Alike: func(*Live, *record.Thread) []stub.Call { return getMachineCheck() },
 		Answer: func(a *Answers, t *record.Thread) error {
 			v, ok, err := a.Value(0, unix.EINVAL)
 			if t.Attrs.MachineCheck = uint32(v); !ok {
@@ -42,4 +41,8 @@ var machineCheck = Attr{
 			return []stub.Call{prctl("PR_MCE_KILL", unix.PR_MCE_KILL, mceKillSet, uint64(t.Attrs.MachineCheck))}
 		},
 	},
+}
+
+func getMachineCheck() []stub.Call {
+	return []stub.Call{prctl("PR_MCE_KILL_GET", unix.PR_MCE_KILL_GET)}
 }

@@ -40,6 +40,13 @@ var memoryPolicy = Attr{
 			t.Attrs.MemoryNodes = bytes.Clone(bytes.TrimRight(nodes, "\x00"))
 			return err
 		},
+		// Without nodes the mode says it all; with nodes no two threads are alike.
+		Alike: func(_ *Live, first *record.Thread) []stub.Call {
+			if len(first.Attrs.MemoryNodes) > 0 {
+				return []stub.Call{call("gettid", unix.SYS_GETTID)}
+			}
+			return []stub.Call{{What: "get_mempolicy", Nr: unix.SYS_GET_MEMPOLICY, Args: []stub.Arg{stub.D(make([]byte, 4)), stub.I(0), stub.I(0)}}}
+		},
 		Check: func(t *record.Thread) error {
 			if v := t.Attrs.MemoryPolicy; v&^policyFlags >= policies {
 				return fmt.Errorf("%#x is not known to this version", v)

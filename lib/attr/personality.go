@@ -18,11 +18,13 @@ var personality = Attr{
 	Name:    "personality",
 	Neutral: func() []stub.Call { return setPersonality(0) },
 	Thread: Part[record.Thread]{
-		Look: func(l *Live, t *record.Thread) error {
-			v, err := procNumber(l.TID, "personality", 16, 0)
+		Ask: func(*Live, *record.Thread) []stub.Call { return setPersonality(tellPersonality) },
+		Answer: func(a *Answers, t *record.Thread) error {
+			v, _, err := a.Value(0)
 			t.Attrs.Personality = uint32(v)
 			return err
 		},
+		Alike: func(*Live, *record.Thread) []stub.Call { return setPersonality(tellPersonality) },
 		Check: func(t *record.Thread) error {
 			if t.Attrs.Personality == tellPersonality {
 				return fmt.Errorf("%#x: there is no such personality", t.Attrs.Personality)

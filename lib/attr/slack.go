@@ -20,6 +20,11 @@ var timerSlack = Attr{
 			}
 			return []stub.Call{setSlack(0), prctl("PR_GET_TIMERSLACK", unix.PR_GET_TIMERSLACK), setSlack(t.TimerSlackNs)}
 		},
+		Alike: func(*Live, *record.Thread) []stub.Call {
+			get, back := prctl("PR_GET_TIMERSLACK", unix.PR_GET_TIMERSLACK), setSlack(0)
+			back.Args[1] = stub.R(0)
+			return []stub.Call{get, setSlack(0), get, back}
+		},
 		Answer: func(a *Answers, t *record.Thread) error {
 			v, _, err := a.Value(1)
 			t.Attrs.DefaultSlackNs = uint64(v)

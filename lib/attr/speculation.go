@@ -34,6 +34,15 @@ var speculation = Attr{
 			}
 			return calls
 		},
+		// Where the tasks decide nothing they are alike.
+		Alike: func(l *Live, first *record.Thread) (calls []stub.Call) {
+			for kind, v := range first.Attrs.Speculation {
+				if v&specPrctl != 0 {
+					calls = append(calls, prctl("PR_GET_SPECULATION_CTRL", prGetSpeculation, uint64(kind)))
+				}
+			}
+			return calls
+		},
 		Answer: func(a *Answers, t *record.Thread) error {
 			for kind := range specKinds {
 				v, _, err := a.Value(kind, unix.EINVAL, unix.ENODEV)

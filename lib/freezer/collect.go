@@ -15,6 +15,7 @@ import (
 	"floe/lib/inject"
 	"floe/lib/procfs"
 	"floe/lib/record"
+	"floe/lib/stub"
 	"floe/lib/tracer"
 )
 
@@ -27,6 +28,10 @@ type collector struct {
 	rseqOffset             uint64 // where the thread before had it, from its thread pointer
 	places                 *places
 	attrs                  attr.Dump
+
+	first *record.Thread // of the process with several that was asked last
+	alike []stub.Call    // for its other threads: see askFirst
+	sum   uint64
 }
 
 // kinds are the kinds of what tasks may share.

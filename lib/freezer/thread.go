@@ -12,6 +12,7 @@ import (
 	"floe/lib/inject"
 	"floe/lib/procfs"
 	"floe/lib/record"
+	"floe/lib/stub"
 	"floe/lib/tracer"
 )
 
@@ -42,10 +43,10 @@ func (c *collector) thread(g *inject.Guest, proc *Process, leader *record.Task, 
 		return nil, err
 	}
 	live := &attr.Live{PID: proc.PID, TID: int(th.TID), Status: status, Stat: stat, Leader: leader, Dump: &c.attrs}
-	if err := attr.LookThread(live, r); err != nil {
+	if err := c.ask(g, live, r, q); err != nil {
 		return nil, err
 	}
-	if err := c.ask(g, live, r, q); err != nil {
+	if err := attr.LookThread(live, r); err != nil {
 		return nil, err
 	}
 	pending, err := c.p.PeekSigInfo(th.TID, false)
@@ -74,20 +75,35 @@ func (c *collector) ask(g *inject.Guest, live *attr.Live, r *record.Thread, q *p
 		return err
 	}
 	t := inject.Thread{TID: tid, Regs: regs, Mask: r.Sigmask}
-	a, err := g.Ask(c.p, t)
+	var alike []stub.Call
+	if q == nil && c.first.GetPid() == r.Pid {
+		alike = c.alike
+	}
+	a, err := g.Ask(c.p, t, alike...)
 	if err != nil {
 		return err
 	}
 	r.Altstack = &record.AltStack{Sp: a.AltSP, Flags: a.AltFlags, Size: a.AltSize}
 	r.ClearChildTid, r.PdeathSignal, r.TscMode, r.TimerSlackNs = a.ClearChildTID, a.PdeathSignal, a.TSC, a.TimerSlack
 	r.Creds.Securebits = a.SecureBits
-	own := attr.AskThread(live, r)
-	if q == nil {
-		return g.Run(c.p, t, own.Calls, func(results []int64, data func(int, int) ([]byte, error)) error {
-			return own.Answer(results, data)
-		})
+	switch {
+	case q != nil:
+		return c.askFirst(g, live, t, r, q)
+	case a.Summed && a.Sum == c.sum:
+		attr.SameAs(r, c.first)
+		return nil
 	}
-	shared := attr.AskProcess(live, q.task)
+	own := attr.AskThread(live, r)
+	return g.Run(c.p, t, own.Calls, func(results []int64, data func(int, int) ([]byte, error)) error {
+		return own.Answer(results, data)
+	})
+}
+
+// askFirst asks the first thread of a process, for the process too, and what the
+// others are compared with: each visit of a thread costs some switches, and there
+// may be thousands that differ in nothing.
+func (c *collector) askFirst(g *inject.Guest, live *attr.Live, t inject.Thread, r *record.Thread, q *processQuery) error {
+	own, shared := attr.AskThread(live, r), attr.AskProcess(live, q.task)
 	calls := q.calls()
 	first, second := len(calls), len(calls)+len(shared.Calls)
 	if err := g.Run(c.p, t, slices.Concat(calls, shared.Calls, own.Calls), func(results []int64, data func(int, int) ([]byte, error)) error {
@@ -102,7 +118,18 @@ func (c *collector) ask(g *inject.Guest, live *attr.Live, r *record.Thread, q *p
 	}); err != nil {
 		return err
 	}
-	return c.memory(g, t, q)
+	if err := c.memory(g, t, q); err != nil || len(q.task.Tids) == 1 {
+		return err
+	}
+	c.first, c.alike = r, attr.Alike(live, r)
+	if len(c.alike) == 0 {
+		return nil
+	}
+	a, err := g.Ask(c.p, t, c.alike...)
+	if c.sum = a.Sum; !a.Summed {
+		c.alike = nil
+	}
+	return err
 }
 
 // schedule reads how a thread is scheduled.

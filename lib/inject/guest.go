@@ -19,6 +19,7 @@ type Guest struct {
 	pid     tracer.TID
 	mem     *tracer.Mem
 	at      tracer.Addr
+	room    int           // bytes
 	notices []unix.Signal // signals that it ignores
 	wrote   bool
 	lost    bool // a thread may be in the program, and finds its way out by itself
@@ -34,12 +35,12 @@ func NewGuest(pid tracer.TID) (*Guest, error) {
 	if err != nil {
 		return nil, err
 	}
-	at, left, err := findTail(pid, mem)
+	at, room, left, err := findTail(pid, mem)
 	if err != nil {
 		mem.Close()
 		return nil, fmt.Errorf("task %d: %w", pid, err)
 	}
-	return &Guest{pid: pid, mem: mem, at: at, notices: notices, wrote: left}, nil
+	return &Guest{pid: pid, mem: mem, at: at, room: room, notices: notices, wrote: left}, nil
 }
 
 // Close takes the program out of the process, all of whose threads must be in
@@ -48,7 +49,7 @@ func NewGuest(pid tracer.TID) (*Guest, error) {
 func (g *Guest) Close() error {
 	var err error
 	if g.wrote && !g.lost {
-		err = g.mem.Write(g.at, make([]byte, guestSize))
+		err = g.mem.Write(g.at, make([]byte, g.room))
 	}
 	return errors.Join(err, g.mem.Close())
 }
@@ -121,15 +122,24 @@ func (e *scratchError) Error() string {
 
 func (e *scratchError) Unwrap() error { return e.errno }
 
-// Ask lets a thread tell what only it can, in the manner of Run.
-func (g *Guest) Ask(p *tracer.Ptrace, t Thread) (Answers, error) {
+// Ask lets a thread tell what only it can, in the manner of Run. It also makes the
+// calls of sum, whose results become one number (Answers.Sum): of two threads that
+// have the same, each call returned the same; of an argument's data the first
+// eight bytes count. An argument may be the result of another call of sum. Where
+// there is no room for so many there is no number.
+func (g *Guest) Ask(p *tracer.Ptrace, t Thread, sum ...stub.Call) (Answers, error) {
 	v := &visit{Thread: t, p: p, notify: choose(g.notices, t.Mask), stop: -1}
-	v.prog = askProgram(uint64(g.at), g.pid, t.TID, v.notify, t.Mask, &t.Regs)
+	program := func() { v.prog = askProgram(uint64(g.at), g.pid, t.TID, v.notify, t.Mask, sum, &t.Regs) }
+	if program(); len(v.prog.code) > g.room {
+		sum = nil
+		program()
+	}
 	var a Answers
 	err := g.visit(v, func() error {
 		regs, err := v.toStop()
 		if err == nil {
 			a, err = answers(&regs)
+			a.Summed = len(sum) > 0
 		}
 		return err
 	})

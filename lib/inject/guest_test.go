@@ -99,7 +99,7 @@ func isInside(p *tracer.Ptrace, pid tracer.TID, g *Guest) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	within := func(x uint64) bool { return x >= uint64(g.at) && x < uint64(g.at)+guestSize }
+	within := func(x uint64) bool { return x >= uint64(g.at) && x < uint64(g.at)+uint64(g.room) }
 	if within(regs.Rip) {
 		return true, nil
 	}

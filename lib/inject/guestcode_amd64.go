@@ -16,8 +16,12 @@ var guestMagic = [8]byte{'F', 'L', 'O', 'E', 'g', 's', 't', '1'}
 // its data behind it.
 const guestTable = 16 // offset of the table, bytes
 
-// guestSize bounds a guest program, bytes.
-const guestSize = 640
+// guestSize is the room that a guest program must have, guestMost what one takes
+// where there is more; bytes.
+const (
+	guestSize = 640
+	guestMost = 1024
+)
 
 // guestProgram builds the code that runs in a live task, at address at:
 //

@@ -31,7 +31,7 @@ func (a *Arena) NewExit(tid tracer.TID, f *Final) (*Exit, error) {
 		return nil, err
 	}
 	defer mem.Close()
-	at, _, err := findTail(tid, mem)
+	at, _, _, err := findTail(tid, mem)
 	var none noRoomError
 	if errors.As(err, &none) {
 		return x, nil

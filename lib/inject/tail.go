@@ -18,35 +18,39 @@ type noRoomError string
 
 func (e noRoomError) Error() string { return string(e) }
 
-// findTail looks for guestSize bytes at the end of a process's vDSO that its
-// ELF image leaves free: zeros, or a guest program that was left behind (left).
-func findTail(pid tracer.TID, mem *tracer.Mem) (at tracer.Addr, left bool, err error) {
+// findTail looks for guestSize bytes or more (room) at the end of a process's vDSO
+// that its ELF image leaves free: zeros, or a guest program that was left behind
+// (left).
+func findTail(pid tracer.TID, mem *tracer.Mem) (at tracer.Addr, room int, left bool, err error) {
 	start, end, err := VDSO(pid)
 	if err != nil {
-		return 0, false, err
+		return 0, 0, false, err
 	}
 	const most = 64 << 10
 	if end-start > most {
-		return 0, false, noRoomError(fmt.Sprintf("its vDSO has %d bytes", end-start))
+		return 0, 0, false, noRoomError(fmt.Sprintf("its vDSO has %d bytes", end-start))
 	}
 	b := make([]byte, end-start)
 	if err := mem.Read(start, b); err != nil {
-		return 0, false, err
+		return 0, 0, false, err
 	}
 	used, err := elfEnd(b)
 	if err != nil {
-		return 0, false, noRoomError(fmt.Sprintf("its vDSO: %v", err))
+		return 0, 0, false, noRoomError(fmt.Sprintf("its vDSO: %v", err))
 	}
 	off := (used + 15) &^ 15
 	if off+guestSize > len(b) {
-		return 0, false, noRoomError(fmt.Sprintf("its vDSO leaves %d bytes free, floe needs %d", len(b)-off, guestSize))
+		return 0, 0, false, noRoomError(fmt.Sprintf("its vDSO leaves %d bytes free, floe needs %d", len(b)-off, guestSize))
 	}
-	free := b[off : off+guestSize]
+	free := b[off:min(off+guestMost, len(b))]
 	left = bytes.HasPrefix(free, guestMagic[:])
 	if !left && len(bytes.Trim(free, "\x00")) != 0 {
-		return 0, false, noRoomError("the end of its vDSO is in use")
+		free = free[:guestSize]
 	}
-	return start + tracer.Addr(off), left, nil
+	if !left && len(bytes.Trim(free, "\x00")) != 0 {
+		return 0, 0, false, noRoomError("the end of its vDSO is in use")
+	}
+	return start + tracer.Addr(off), len(free), left, nil
 }
 
 // VDSO is where a process has the code of its vDSO.

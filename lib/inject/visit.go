@@ -33,7 +33,7 @@ type visit struct {
 
 // visit runs a program: work takes it to its last stop.
 func (g *Guest) visit(v *visit, work func() error) error {
-	if len(v.prog.code) > guestSize {
+	if len(v.prog.code) > g.room {
 		return fmt.Errorf("task %d: guest program of %d bytes", v.TID, len(v.prog.code))
 	}
 	g.wrote = true

@@ -106,7 +106,7 @@ def look(tid):
         say('getitimer %d' % which, call(36, which, ctypes.create_string_buffer(32)))
     say('personality', call(135, 0xffffffff))
     with open('/proc/self/maps') as f:
-        say('executable mappings', sum(line.split()[1][2] == 'x' for line in f))
+        say('executable files', sum(line.split()[1][2] == 'x' and '/' in line for line in f))
     dir = '/proc/self/task/%d/' % tid
     for name in ('limits', 'oom_score_adj', 'autogroup', 'coredump_filter', 'timerslack_ns', 'setgroups', 'uid_map', 'gid_map', 'projid_map',
                  'loginuid', 'sessionid', 'cgroup', 'personality', 'comm', 'cpuset', 'timens_offsets'):
