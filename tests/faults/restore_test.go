@@ -78,7 +78,7 @@ func (v *victim) inFifo() int {
 func (v *victim) restore(t *testing.T, image string, f *fault) (list []point, o outcome, err error) {
 	t.Helper()
 	lowPids(t)
-	s := supervise(t, f, v.ids, v.stdin, v.stdout, "restore", "-d", image)
+	s := supervise(t, f, v.ids, v.stdin, v.stdout, "restore", "-d", "--inherit", "seccomp", image)
 	end, where := s.WaitFor(patience)
 	list, hit := s.points(t)
 	defer func() {
