@@ -61,9 +61,8 @@ const slack = 60 // seconds
 
 // notGenerated is what no operation does, since a restore does not keep it.
 var notGenerated = []string{
-	"memory policies, KSM for all, THP's \"except advised\", core dump filters, memory-deny-write-execute",
-	"nice values under SCHED_FIFO and SCHED_RR, SCHED_DEADLINE, autogroups",
-	"membarrier registrations, Landlock, keyrings, login uids, control groups, semaphore undo",
+	"THP's \"except advised\", SCHED_DEADLINE, autogroups",
+	"Landlock, keyrings, login uids, control groups, semaphore undo",
 	"relative timed waits, timed waits in epoll_wait, semtimedop and sigtimedwait, blocked large writes to pipes",
 	"queues of signals that hit the limit, overruns, timers that expire, the id of the next timer",
 	"stops that have been waited for, WCONTINUED",

@@ -134,7 +134,7 @@ func (t *taker) status(key string, b []byte, zombie bool) {
 }
 
 func (t *taker) process(key, dir string) {
-	for _, name := range []string{"limits", "timers", "auxv", "environ", "cmdline", "oom_score_adj", "cgroup"} {
+	for _, name := range []string{"limits", "timers", "auxv", "environ", "cmdline", "oom_score_adj", "cgroup", "coredump_filter"} {
 		t.picture[key+name] = string(readProc(dir + name))
 	}
 	for _, name := range []string{"exe", "cwd", "root", "ns/time", "ns/pid", "ns/mnt", "ns/user", "ns/net", "ns/ipc", "ns/uts"} {

@@ -53,6 +53,7 @@ static void report_attributes(struct slot *s)
 		switch (what) {
 		case PR_GET_DUMPABLE: case PR_GET_KEEPCAPS: case PR_GET_TIMING: case PR_GET_SECUREBITS:
 		case PR_GET_TIMERSLACK: case PR_GET_NO_NEW_PRIVS: case PR_GET_THP_DISABLE: case PR_GET_IO_FLUSHER:
+		case PR_MCE_KILL_GET: case 66: case 68: /* MDWE, memory merge */
 			put_number(s, what);
 			n = prctl1(what, 0);
 			LINE(s, " prctl", what == PR_GET_TIMERSLACK && !n ? 1 : n); /* see normal.go */
@@ -74,6 +75,9 @@ static void report_attributes(struct slot *s)
 	SYS_2(__NR_arch_prctl, ARCH_GET_GS, &length);
 	LINE(s, "fs, gs", word, length);
 	LINE(s, "personality", SYS_1(__NR_personality, 0xffffffff));
+	u64 nodes[16] = {0};
+	LINE(s, "memory policy", SYS_5(__NR_get_mempolicy, &n, nodes, 1024, 0, 0), n, nodes[0]);
+	LINE(s, "barriers", SYS_3(__NR_membarrier, 1 << 9, 0, 0));
 	LINE(s, "break", SYS_1(__NR_brk, 0));
 	memset(text, 0, sizeof text);
 	SYS_2(__NR_getcwd, text, sizeof text - 1);

@@ -97,24 +97,34 @@ static long op_gsbase(struct slot *s, const i64 *a) { return SYS_2(__NR_arch_prc
 static long op_tid_address(struct slot *s, const i64 *a) { return SYS_1(__NR_set_tid_address, ARENA + a[0] * PAGE + a[1] * 4), 0; }
 static long op_robust_list(struct slot *s, const i64 *a) { return SYS_2(__NR_set_robust_list, ARENA + a[0] * PAGE, 24); }
 
-static long op_personality(struct slot *s, const i64 *a)
+static long op_personality(struct slot *s, const i64 *a) { return SYS_1(__NR_personality, a[0]); }
+static long op_nice(struct slot *s, const i64 *a) { return SYS_3(__NR_setpriority, 0, 0, a[0]); }
+
+/* The numbers of <linux/prctl.h>: not every machine's has them. */
+static long op_mdwe(struct slot *s, const i64 *a) { return prctl1(65, a[0]); }
+static long op_merge(struct slot *s, const i64 *a) { return prctl1(67, a[0]); }
+static long op_mce(struct slot *s, const i64 *a) { return prctl2(PR_MCE_KILL, PR_MCE_KILL_SET, a[0]); }
+static long op_barrier(struct slot *s, const i64 *a) { return SYS_3(__NR_membarrier, a[0], 0, 0); }
+
+static long op_mempolicy(struct slot *s, const i64 *a)
 {
-	return gettid() == getpid() ? SYS_1(__NR_personality, a[0]) : -1;
+	u64 node = 1;
+	return SYS_3(__NR_set_mempolicy, a[0], a[0] ? &node : 0, a[0] ? 64 : 0);
 }
 
-/* The nice value lives on under a real-time policy, unseen: not both. */
-static long op_nice(struct slot *s, const i64 *a)
+static long op_dump_filter(struct slot *s, const i64 *a)
 {
-	long policy = SYS_1(__NR_sched_getscheduler, 0) & 0xff;
-	return policy == 1 || policy == 2 ? -1 : SYS_3(__NR_setpriority, 0, 0, a[0]);
+	char text[5] = "0x00";
+	text[2] = "0123456789abcdef"[a[0] >> 4 & 15];
+	text[3] = "0123456789abcdef"[a[0] & 15];
+	int fd = SYS_4(__NR_openat, AT_FDCWD, "/proc/self/coredump_filter", O_WRONLY, 0);
+	long r = SYS_3(__NR_write, fd, text, 4);
+	SYS_1(__NR_close, fd);
+	return r;
 }
 
 static long op_policy(struct slot *s, const i64 *a)
 {
-	if ((a[0] & 0xff) == 1 || (a[0] & 0xff) == 2) {
-		if (SYS_2(__NR_getpriority, 0, 0) != 20)
-			return -1;
-	}
 	int priority = (a[0] & 0xff) == 1 || (a[0] & 0xff) == 2 ? a[1] : 0;
 	return SYS_3(__NR_sched_setscheduler, 0, a[0], &priority);
 }
