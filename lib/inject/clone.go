@@ -29,7 +29,7 @@ type CloneArgs struct {
 func (c CloneArgs) call() stub.Call {
 	b := make([]byte, cloneArgsSize+4)
 	le := binary.LittleEndian
-	le.PutUint64(b, c.Flags)
+	le.PutUint64(b, c.Flags|unix.CLONE_PTRACE)
 	le.PutUint64(b[cloneExitSig:], c.ExitSignal)
 	le.PutUint64(b[cloneSetTIDLen:], 1)
 	le.PutUint32(b[cloneArgsSize:], uint32(c.TID))

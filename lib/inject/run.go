@@ -172,8 +172,8 @@ func callAt(p *tracer.Ptrace, tid tracer.TID, at uint64, nr uint64, args ...uint
 	return res, nil
 }
 
-// runToTrap lets a puppet run from regs to its next trap. Stops that tell of
-// newborn children are passed over: the newborns are stopped themselves.
+// runToTrap lets a puppet run from regs to its next trap. Stops that are none of
+// its own doing are passed over.
 func runToTrap(p *tracer.Ptrace, tid tracer.TID, regs *tracer.Regs) (tracer.Regs, error) {
 	if err := p.SetRegs(tid, regs); err != nil {
 		return tracer.Regs{}, err

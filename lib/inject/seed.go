@@ -12,8 +12,9 @@ import (
 	"floe/lib/tracer"
 )
 
-// puppetOptions: newborns are traced from birth, and nobody outlives restore.
-const puppetOptions = tracer.OptExitKill | tracer.OptTraceFork | tracer.OptTraceVfork | tracer.OptTraceClone
+// puppetOptions: nobody outlives restore. Newborns are traced from birth by
+// CLONE_PTRACE: the options for that would stop the parent too, for each.
+const puppetOptions = tracer.OptExitKill
 
 // puppetMask blocks every signal in a puppet but SIGTRAP, which its code ends
 // in: a forced signal that is blocked would lose its action.
