@@ -106,30 +106,6 @@ func (t *Tree) attempt(ctx context.Context, p *tracer.Ptrace) error {
 	}
 }
 
-// settle stops threads of the processes that are known, then their children,
-// until there is nothing new.
-func (t *Tree) settle(ctx context.Context, p *tracer.Ptrace) error {
-	for changed := true; changed; {
-		changed = false
-		for _, proc := range t.Procs {
-			more, err := t.seizeThreads(p, proc)
-			if err != nil {
-				return err
-			}
-			changed = changed || more
-		}
-		if err := t.awaitStops(ctx, p); err != nil {
-			return err
-		}
-		more, err := t.findChildren()
-		if err != nil {
-			return err
-		}
-		changed = changed || more
-	}
-	return nil
-}
-
 // seizeThreads attaches to the threads of a process that aren't yet attached.
 func (t *Tree) seizeThreads(p *tracer.Ptrace, proc *Process) (changed bool, err error) {
 	if proc.Zombie {
@@ -235,10 +211,10 @@ func (t *Tree) ended(proc *Process) error {
 	return errAgain
 }
 
-// awaitStops waits until every thread that was asked to stop has, or is gone.
-func (t *Tree) awaitStops(ctx context.Context, p *tracer.Ptrace) error {
+// awaitStops waits until each of some threads that were asked to stop has, or is
+// gone.
+func (t *Tree) awaitStops(ctx context.Context, p *tracer.Ptrace, waiting []*Thread) error {
 	last := time.Now()
-	waiting := t.running()
 	for spins := 0; ; spins++ {
 		more, moved, err := t.poll(p, waiting)
 		if err != nil {
@@ -328,17 +304,6 @@ func (t *Tree) stopped(p *tracer.Ptrace, tid tracer.TID, s tracer.Stop) error {
 	return err
 }
 
-// running are the threads that have not stopped yet.
-func (t *Tree) running() []*Thread {
-	var list []*Thread
-	for _, th := range t.threads {
-		if !th.stopped && !th.gone {
-			list = append(list, th)
-		}
-	}
-	return list
-}
-
 func (t *Tree) stuck(th *Thread, cut bool) error {
 	s, err := procfs.ReadStat(int(th.TID))
 	if err != nil {
@@ -356,29 +321,6 @@ func (t *Tree) stuck(th *Thread, cut bool) error {
 		e.what = fmt.Sprintf("it is in state %c, in %s", s.State, wchan)
 	}
 	return e
-}
-
-// findChildren looks for processes that are not yet in the tree.
-func (t *Tree) findChildren() (changed bool, err error) {
-	for i := 0; i < len(t.Procs); i++ {
-		proc := t.Procs[i]
-		for _, th := range proc.Threads {
-			if th.gone {
-				continue
-			}
-			kids, err := procfs.Children(proc.PID, int(th.TID))
-			if err != nil {
-				return changed, errAgain
-			}
-			for _, pid := range kids {
-				if t.byPID[pid] == nil {
-					t.add(pid, proc)
-					changed = true
-				}
-			}
-		}
-	}
-	return changed, nil
 }
 
 // comm is a task's name, for messages.

@@ -15,6 +15,7 @@ type Tree struct {
 
 	byPID   map[int]*Process
 	threads map[tracer.TID]*Thread
+	reached int       // of Procs, those that have been looked at once
 	busy    bool      // something was born or died while the tree was frozen
 	begin   time.Time // of the freezing
 	lastPID int       // that was given out before it

@@ -141,7 +141,7 @@ func (t *Tree) stepOut(ctx context.Context, p *tracer.Ptrace, list []*Thread, nu
 			return err // one that is gone has a status to fetch
 		}
 	}
-	return t.awaitStops(ctx, p)
+	return t.awaitStops(ctx, p, t.running())
 }
 
 // takeStops takes the stops that have come.
