@@ -25,7 +25,8 @@ func (eventFD) save(_ *collector, d *desc) error {
 	if err != nil {
 		return err
 	}
-	// Kernels before 6.5 don't tell; semaphores are rare enough to guess.
+	// Kernels before 6.5 don't show it, and no other way asks without taking: the
+	// README says so.
 	semaphore := d.info.get("eventfd-semaphore") == "1"
 	d.rec.Object = &record.OpenFile_Eventfd{Eventfd: &record.OpenFile_EventFd{Count: count, Semaphore: semaphore}}
 	return nil

@@ -33,7 +33,13 @@ func forkToEnd(ws unix.WaitStatus) (int, error) {
 	if errno != 0 {
 		return 0, errno
 	}
-	return pid, nil
+	// Until it has ended it has all that this process has open: ends of pipes too.
+	for {
+		err := unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT|unix.WALL, nil)
+		if err != unix.EINTR {
+			return pid, err
+		}
+	}
 }
 
 // forkAndEnd is the part that the child runs too: system calls, and nothing that
