@@ -44,6 +44,7 @@ type collector struct {
 	links    map[string]string // names that were seen
 	pidfds   map[int32]int
 	others   map[object]holder // pipes that processes outside of the tree hold
+	oneHint  bool              // this kernel has no write hints of descriptions
 	refused  refusals
 }
 

@@ -18,10 +18,14 @@ func (c *collector) writeHint(d *desc, fd int) error {
 	if err := fcntl(fd, unix.F_GET_RW_HINT, &d.rec.WriteHint); err != nil {
 		return fmt.Errorf("F_GET_RW_HINT: %w", err)
 	}
+	if c.oneHint {
+		return nil
+	}
 	// Kernels before 5.17 have another one in the description.
 	var own uint64
 	err := fcntl(fd, unix.F_GET_FILE_RW_HINT, &own)
-	if err != nil && !errors.Is(err, unix.EINVAL) {
+	c.oneHint = errors.Is(err, unix.EINVAL)
+	if err != nil && !c.oneHint {
 		return fmt.Errorf("F_GET_FILE_RW_HINT: %w", err)
 	}
 	if own != 0 {
