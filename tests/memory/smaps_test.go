@@ -9,6 +9,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"floe/lib/kabi"
 	"floe/lib/procfs"
@@ -201,4 +204,45 @@ func accesses(t *testing.T, r *harness.Running) []string {
 		t.Errorf("it has ended with %s", e)
 	}
 	return strings.Split(r.Outcome(t), "\n")
+}
+
+// TestSmapsPrograms compares what smaps says of real programs.
+func TestSmapsPrograms(t *testing.T) {
+	for _, name := range []string{"bash", "python", "perl", "node", "go", "threads", "processes"} {
+		t.Run(name, func(t *testing.T) {
+			r := harness.Launch(t, harness.FindVictim(t, name), nil)
+			stopAll(t, r.PID)
+			var before [][]string
+			for _, pid := range harness.Tree(r.PID) {
+				before = append(before, smaps(t, pid))
+			}
+			image := filepath.Join(r.Dir, "image")
+			r.Checkpoint(t, image, "")
+			harness.Bash(t, "restore -d "+image) // r.Restore wants it to run
+			for i, pid := range harness.Tree(r.PID) {
+				if d := harness.Difference(before[i], smaps(t, pid)); len(d) > 0 {
+					t.Errorf("process %d: before and after:\n%s", pid, strings.Join(d, "\n"))
+				}
+			}
+		})
+	}
+}
+
+// stopAll stops a tree, as job control does, and waits until all of it stands.
+func stopAll(t *testing.T, root int) {
+	t.Helper()
+	for range 2000 {
+		moving := false
+		for _, pid := range harness.Tree(root) {
+			if s, ok := harness.ReadStat(pid); !ok || s.State != "T" {
+				moving = true
+				_ = unix.Kill(pid, unix.SIGSTOP)
+			}
+		}
+		if !moving {
+			return
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+	t.Fatal("it does not stop")
 }
