@@ -65,6 +65,11 @@
 // none. What restore has and can't get rid of, a seccomp filter for one, is
 // refused; --inherit NAME accepts it, with the name that the message gives.
 //
+// Contents of files are not in the image. A file that is mapped, or runs, must be
+// what it was: it has the build-id that it had or, if it has none, was not modified
+// since. One that is open must have the size that it had. --force-files takes them
+// as they are.
+//
 // Process ids must be free. A pid that is taken is named, with its holder; a
 // pid namespace of its own gives a tree any ids:
 //

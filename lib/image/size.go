@@ -48,7 +48,7 @@ func memory(rec *record.Record) int {
 	n := rec.Size()
 	switch b := rec.Body.(type) {
 	case *record.Record_Vma:
-		return n + smallRecord + text*len(b.Vma.Flags) + 4*len(b.Vma.Resident)
+		return n + smallRecord + text*len(b.Vma.Flags) + 4*(len(b.Vma.Resident)+len(b.Vma.Dropped))
 	case *record.Record_Task:
 		t := b.Task
 		return n + largeRecord + element*(len(t.Actions)+len(t.Limits)+len(t.Pending)+len(t.Itimers)+2*len(t.PosixTimers)) + 4*len(t.Tids) + attrs(t.Mm)

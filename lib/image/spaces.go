@@ -163,8 +163,8 @@ func (im *Image) checkVma(mm *record.Mm, v *record.Vma) error {
 		return vmaError(mm, v, "offset %#x", v.Offset)
 	case ofProgram(v) && slices.ContainsFunc(v.Flags, neverRestored):
 		return vmaError(mm, v, "flags %v: %w", v.Flags, ErrUnknown)
-	case len(v.Resident) > 0 && !residentFits(v):
-		return vmaError(mm, v, "its pages that are locked are not all in it, or not locked on fault")
+	case !runsFit(v, v.Resident, true) || !runsFit(v, v.Dropped, false):
+		return vmaError(mm, v, "the pages of it that are locked are not all in it, or it is not locked so")
 	case droppable(v) && (v.Kind != record.Vma_ANON_PRIVATE || slices.ContainsFunc(v.Flags, neverDroppable)):
 		return vmaError(mm, v, "the kernel has no droppable memory of this kind")
 	}
@@ -176,16 +176,16 @@ func ofProgram(v *record.Vma) bool {
 	return v.Kind != record.Vma_SPECIAL && v.Kind != record.Vma_VSYSCALL
 }
 
-// residentFits tells whether the pages that a mapping says are there can be.
-func residentFits(v *record.Vma) bool {
+// runsFit tells whether runs of pages lie in a mapping that is locked so.
+func runsFit(v *record.Vma, runs []uint32, onFault bool) bool {
 	left := (v.End - v.Start) / pageSize
-	for _, n := range v.Resident {
+	for _, n := range runs {
 		if uint64(n) > left {
 			return false
 		}
 		left -= uint64(n)
 	}
-	return slices.Contains(v.Flags, mem.OnFault)
+	return len(runs) == 0 || slices.Contains(v.Flags, mem.Locked) && slices.Contains(v.Flags, mem.OnFault) == onFault
 }
 
 // neverRestored tells a flag that no dump of this version takes.

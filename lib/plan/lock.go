@@ -35,7 +35,7 @@ func (as *AddressSpace) After(guards iter.Seq2[uint64, uint64]) iter.Seq[stub.Ca
 			return
 		}
 		for _, v := range as.vmas {
-			if locked(v) && !yield(as.lock(v)) {
+			if locked(v) && (!yield(as.lock(v)) || !as.drop(v, yield)) {
 				return
 			}
 		}
@@ -76,17 +76,33 @@ func (as *AddressSpace) lock(v *record.Vma) stub.Call {
 
 // Resident gives the pages of files and shared objects that have to be there in
 // a mapping that is locked on fault, from start to end, by address.
-func Resident(v *record.Vma) iter.Seq2[uint64, uint64] {
+func Resident(v *record.Vma) iter.Seq2[uint64, uint64] { return pageRuns(v, v.Resident) }
+
+// pageRuns gives every other one of the runs of pages of a mapping.
+func pageRuns(v *record.Vma, runs []uint32) iter.Seq2[uint64, uint64] {
 	return func(yield func(start, end uint64) bool) {
 		at := v.Start
-		for i, n := range v.Resident {
+		for i, n := range runs {
 			end := at + uint64(n)*pageSize
-			if i%2 == 1 && !yield(at, end) {
+			if i%2 == 1 && n > 0 && !yield(at, end) {
 				return
 			}
 			at = end
 		}
 	}
+}
+
+// drop plans that pages are not there which mlock(2) has filled. Before Linux 5.18
+// a process can't drop what is locked, so there they stay.
+func (as *AddressSpace) drop(v *record.Vma, yield func(stub.Call) bool) bool {
+	for start, end := range pageRuns(v, v.Dropped) {
+		c := as.call("madvise(MADV_DONTNEED_LOCKED)", (*mapping)(v), unix.SYS_MADVISE, start, end, unix.MADV_DONTNEED_LOCKED)
+		c.Excused = unix.EINVAL
+		if !yield(c) {
+			return false
+		}
+	}
+	return true
 }
 
 // Mappings is how many mappings count for vm.max_map_count.

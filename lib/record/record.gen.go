@@ -4025,10 +4025,13 @@ type Vma struct {
 	// Of memory that is locked on fault (flag lf): its pages that are a file's or a
 	// shared object's. So many are not there, so many are, and so on to the last.
 	Resident []uint32
-	unknown  []byte // fields that this version does not know, as they came
+	// Of memory that is locked, but not on fault: its pages that are not there, though
+	// mlock(2) would fill them. So many are, so many are not, and so on to the last.
+	Dropped []uint32
+	unknown []byte // fields that this version does not know, as they came
 }
 
-const sizeVma = 160 // bytes
+const sizeVma = 184 // bytes
 
 func (x *Vma) GetMmId() uint64 {
 	if x == nil {
@@ -4121,6 +4124,13 @@ func (x *Vma) GetResident() []uint32 {
 	return x.Resident
 }
 
+func (x *Vma) GetDropped() []uint32 {
+	if x == nil {
+		return nil
+	}
+	return x.Dropped
+}
+
 func (x *Vma) encode(e *encoder) {
 	if x == nil {
 		return
@@ -4142,6 +4152,13 @@ func (x *Vma) encode(e *encoder) {
 	if len(x.Resident) > 0 {
 		start := e.begin(106)
 		for _, v := range x.Resident {
+			e.putUint32(v)
+		}
+		e.end(start)
+	}
+	if len(x.Dropped) > 0 {
+		start := e.begin(114)
+		for _, v := range x.Dropped {
 			e.putUint32(v)
 		}
 		e.end(start)
@@ -4181,6 +4198,11 @@ func (x *Vma) decode(d *decoder, tag uint64) bool {
 		x.Resident = append(x.Resident, d.uint32())
 	case 106:
 		d.packed(8, func() { x.Resident = append(x.Resident, d.uint32()) })
+	case 112:
+		d.take(2 * 4)
+		x.Dropped = append(x.Dropped, d.uint32())
+	case 114:
+		d.packed(8, func() { x.Dropped = append(x.Dropped, d.uint32()) })
 	default:
 		return false
 	}

@@ -181,7 +181,7 @@ func (s *space) vma(m *procfs.Mapping) (*record.Vma, error) {
 	if err := s.kind(m, v); err != nil {
 		return nil, err
 	}
-	return v, s.resident(m, v)
+	return v, s.locked(m, v)
 }
 
 // news tells once of a line of smaps that this version has never heard of.

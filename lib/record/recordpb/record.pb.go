@@ -3503,7 +3503,10 @@ type Vma struct {
 	ShmemSize uint64                 `protobuf:"varint,12,opt,name=shmem_size,json=shmemSize,proto3" json:"shmem_size,omitempty"` // bytes of the whole shared object, where it is known
 	// Of memory that is locked on fault (flag lf): its pages that are a file's or a
 	// shared object's. So many are not there, so many are, and so on to the last.
-	Resident      []uint32 `protobuf:"varint,13,rep,packed,name=resident,proto3" json:"resident,omitempty"`
+	Resident []uint32 `protobuf:"varint,13,rep,packed,name=resident,proto3" json:"resident,omitempty"`
+	// Of memory that is locked, but not on fault: its pages that are not there, though
+	// mlock(2) would fill them. So many are, so many are not, and so on to the last.
+	Dropped       []uint32 `protobuf:"varint,14,rep,packed,name=dropped,proto3" json:"dropped,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3625,6 +3628,13 @@ func (x *Vma) GetShmemSize() uint64 {
 func (x *Vma) GetResident() []uint32 {
 	if x != nil {
 		return x.Resident
+	}
+	return nil
+}
+
+func (x *Vma) GetDropped() []uint32 {
+	if x != nil {
+		return x.Dropped
 	}
 	return nil
 }
@@ -5926,7 +5936,7 @@ const file_lib_record_record_proto_rawDesc = "" +
 	"\x05start\x18\x01 \x01(\x04R\x05start\x12\x10\n" +
 	"\x03end\x18\x02 \x01(\x04R\x03end\x12\x12\n" +
 	"\x04mode\x18\x03 \x01(\rR\x04mode\x12\x14\n" +
-	"\x05nodes\x18\x04 \x01(\fR\x05nodes\"\xb3\x03\n" +
+	"\x05nodes\x18\x04 \x01(\fR\x05nodes\"\xcd\x03\n" +
 	"\x03Vma\x12\x13\n" +
 	"\x05mm_id\x18\x01 \x01(\x04R\x04mmId\x12\x14\n" +
 	"\x05start\x18\x02 \x01(\x04R\x05start\x12\x10\n" +
@@ -5942,7 +5952,8 @@ const file_lib_record_record_proto_rawDesc = "" +
 	"\bmay_prot\x18\v \x01(\rR\amayProt\x12\x1d\n" +
 	"\n" +
 	"shmem_size\x18\f \x01(\x04R\tshmemSize\x12\x1a\n" +
-	"\bresident\x18\r \x03(\rR\bresident\"g\n" +
+	"\bresident\x18\r \x03(\rR\bresident\x12\x18\n" +
+	"\adropped\x18\x0e \x03(\rR\adropped\"g\n" +
 	"\x04Kind\x12\x10\n" +
 	"\fANON_PRIVATE\x10\x00\x12\x0f\n" +
 	"\vANON_SHARED\x10\x01\x12\x10\n" +

@@ -177,6 +177,28 @@ static void sealed(void)
 	}
 }
 
+// Locked memory that is not all there.
+static void emptied(int fd)
+{
+	static const struct { const char *name; int flags; int file; } kinds[] = {
+		{"emptied", ANON, 0}, {"emptied, private", MAP_PRIVATE, 1}, {"emptied, shared", MAP_SHARED, 1},
+	};
+	for (int i = 0; i < 3; i++) {
+		char *a = map(kinds[i].name, 8, RW, kinds[i].flags, kinds[i].file ? fd : -1, 0);
+		touch(a, 1);
+		check(mlock2(a, 8 * PAGE, 0), "mlock2");
+		check(madvise(a + 2 * PAGE, 3 * PAGE, 24), "MADV_DONTNEED_LOCKED");
+		check(madvise(a + 7 * PAGE, PAGE, 24), "MADV_DONTNEED_LOCKED");
+		check(mprotect(a, 8 * PAGE, i == 1 ? PROT_READ : RW), "mprotect");
+	}
+	char *a = map("locked without access, then read", 8, PROT_NONE, ANON, -1, 0);
+	mlock2(a, 8 * PAGE, 0);
+	check(mprotect(a, 8 * PAGE, PROT_READ), "mprotect");
+	a = map("locked guards", 8, RW, ANON, -1, 0);
+	guard(a, 2, 2);
+	mlock2(a, 8 * PAGE, 0);
+}
+
 static void onfault(void)
 {
 	int fd = file("onfault", 8);
@@ -193,6 +215,7 @@ static void onfault(void)
 			*(volatile char *)(a + 3 * PAGE);
 			check(mprotect(a, 8 * PAGE, prots[p]), "mprotect");
 		}
+	emptied(fd);
 	char *a = map("filled, then on fault", 8, RW, ANON, -1, 0);
 	touch(a, 3);
 	check(mlock2(a, 8 * PAGE, 0), "mlock2");
