@@ -1,6 +1,6 @@
-// memory gives memory names of every character, seals some and advises on some,
-// and compares what /proc says of its mappings with what it said at first, over
-// and over:
+// memory gives memory names of every character and advises on some, and compares
+// what /proc says of its mappings with what it said at first, whenever it finds
+// itself on another kernel: a process that reads /proc all the time can't be saved.
 //
 //	ready N      N mappings have names
 //	ok NUMBER    as at first
@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #define PAGE 4096UL
@@ -82,10 +83,18 @@ int main(int argc, char **argv)
 	unsigned long node = 1;
 	syscall(SYS_mbind, map(ANON), PAGE, 2, &node, 64, 0);
 	picture(first);
+	if (names < 90)
+		printf("WRONG %d names\n", names);
 	printf("ready %d\n", names);
+	struct utsname kernel, last;
+	uname(&last);
 	for (unsigned long n = 1;; n++) {
-		picture(now);
-		if (strcmp(first, now)) {
+		uname(&kernel);
+		int moved = strcmp(kernel.release, last.release);
+		last = kernel;
+		if (moved)
+			picture(now);
+		if (moved && strcmp(first, now)) {
 			char *a = first, *b = now;
 			while (*a && *a == *b)
 				a++, b++;
