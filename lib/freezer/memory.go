@@ -65,11 +65,16 @@ func (q *processQuery) first() int { return min(len(q.ranges), policiesAtOnce) }
 
 // readMemory reads the answers of mem.Ask, and of mem.AskPolicies behind them.
 func (q *processQuery) readMemory(res []int64, data func(int, int) ([]byte, error)) (err error) {
-	if q.task.Mm, q.ldt, err = mem.Answer(res, data); err != nil {
+	if q.task.Mm, q.ldt, err = mem.Answer(res); err != nil {
 		return err
 	}
 	own := len(res) - q.first()
 	q.task.Mm.Policies, err = mem.AnswerPolicies(q.ranges[:q.first()], res[own:], func(call, arg int) ([]byte, error) { return data(own+call, arg) })
+	return err
+}
+
+func (q *processQuery) readFilled(res []int64, data func(int, int) ([]byte, error)) (err error) {
+	q.task.Mm.LockFuture, err = mem.AnswerFilled(res, data)
 	return err
 }
 
@@ -81,6 +86,11 @@ func (q *processQuery) readLDT(res []int64, data func(int, int) ([]byte, error))
 
 // memory asks for what of a process's memory its query has not told.
 func (c *collector) memory(g *inject.Guest, t inject.Thread, q *processQuery) error {
+	if q.task.Mm.LockFuture != 0 {
+		if err := g.Run(c.p, t, mem.AskFilled(), q.readFilled); err != nil {
+			return err
+		}
+	}
 	if q.ldt {
 		if err := g.Run(c.p, t, mem.AskLDT(), q.readLDT); err != nil {
 			return err

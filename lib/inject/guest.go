@@ -157,7 +157,7 @@ func roomFor(calls []stub.Call) uint32 {
 	for _, c := range calls {
 		for _, a := range c.Args {
 			n += (len(a.Bytes) + align - 1) &^ (align - 1)
-			if a.Kind == stub.Spare {
+			if a.Kind == stub.Spare && (len(calls) > 1 || a.Val == stub.Untouched) {
 				spare = page
 			}
 		}

@@ -15,10 +15,10 @@ import (
 func Ask() []stub.Call { return append(append(askFuture(), askLDT(ldtEntry)), askKeys(haveKeys())...) }
 
 // Answer reads the results of Ask, and whether there is an LDT to be read, with
-// AskLDT.
-func Answer(res []int64, data func(call, arg int) ([]byte, error)) (attrs *record.MmAttrs, ldt bool, err error) {
+// AskLDT. With LockFuture set there is AskFilled to be asked.
+func Answer(res []int64) (attrs *record.MmAttrs, ldt bool, err error) {
 	attrs = &record.MmAttrs{}
-	if attrs.LockFuture, err = answerFuture(res, data); err != nil {
+	if attrs.LockFuture, err = answerFuture(res); err != nil {
 		return nil, false, err
 	}
 	own := len(askFuture())

@@ -56,22 +56,28 @@ func TestAfterRefuses(t *testing.T) {
 func TestAnswer(t *testing.T) {
 	const locked = -int64(unix.EINVAL)
 	for _, c := range []struct {
-		core, advise, ldt int64
-		there             byte
-		want              uint32
-		hasLDT, fails     bool
+		advise, ldt   int64
+		want          uint32
+		hasLDT, fails bool
 	}{
-		{0, 0, 0, 0, 0, false, false},
-		{0, locked, 8, 1, unix.MCL_FUTURE, true, false},
-		{0, locked, -int64(unix.ENOSYS), 0, unix.MCL_FUTURE | unix.MCL_ONFAULT, false, false},
-		{-int64(unix.EAGAIN), locked, 0, 0, 0, false, true},
-		{0, -int64(unix.ENOMEM), 0, 0, 0, false, true},
-		{0, 0, -int64(unix.EFAULT), 0, 0, false, true},
+		{0, 0, 0, false, false},
+		{locked, 8, unix.MCL_FUTURE, true, false},
+		{locked, -int64(unix.ENOSYS), unix.MCL_FUTURE, false, false},
+		{-int64(unix.ENOMEM), 0, 0, false, true},
+		{0, -int64(unix.EFAULT), 0, false, true},
 	} {
-		a, ldt, err := Answer(append([]int64{c.core, c.advise, c.ldt}, noKeys()...), func(int, int) ([]byte, error) { return []byte{c.there}, nil })
+		a, ldt, err := Answer(append([]int64{c.advise, c.ldt}, noKeys()...))
 		if (err != nil) != c.fails || err == nil && (a.LockFuture != c.want || ldt != c.hasLDT) {
 			t.Errorf("%+v: %v, %v, %v", c, a, ldt, err)
 		}
+	}
+	for there, want := range map[byte]uint32{1: unix.MCL_FUTURE, 0: unix.MCL_FUTURE | unix.MCL_ONFAULT} {
+		if got, err := AnswerFilled([]int64{0}, func(int, int) ([]byte, error) { return []byte{there}, nil }); got != want || err != nil {
+			t.Errorf("there %d: %#x, %v", there, got, err)
+		}
+	}
+	if _, err := AnswerFilled([]int64{-int64(unix.EAGAIN)}, nil); err == nil {
+		t.Error("no answer is taken")
 	}
 }
 

@@ -13,28 +13,35 @@ import (
 // been mapped, and not been touched, tells.
 
 func askFuture() []stub.Call {
-	page := stub.Arg{Kind: stub.Spare}
-	return []stub.Call{
-		{What: "mincore", Nr: unix.SYS_MINCORE, Args: []stub.Arg{page, stub.I(pageSize), stub.D(make([]byte, 1))}},
-		{What: "madvise", Nr: unix.SYS_MADVISE, Args: []stub.Arg{page, stub.I(pageSize), stub.I(unix.MADV_DONTNEED)}},
-	}
+	return []stub.Call{{What: "madvise", Nr: unix.SYS_MADVISE, Args: []stub.Arg{{Kind: stub.Spare}, stub.I(pageSize), stub.I(unix.MADV_DONTNEED)}}}
 }
 
 const pageSize = 4096
 
-// answerFuture reads the results: of locked memory nothing can be given back.
-func answerFuture(res []int64, data func(call, arg int) ([]byte, error)) (uint32, error) {
-	const core, advise = 0, 1
-	switch e := failed(res[advise]); {
-	case e == 0:
+// answerFuture reads the result: of locked memory nothing can be given back.
+func answerFuture(res []int64) (uint32, error) {
+	switch e := failed(res[0]); e {
+	case 0:
 		return 0, nil
-	case e != unix.EINVAL:
+	case unix.EINVAL:
+		return unix.MCL_FUTURE, nil
+	default:
 		return 0, fmt.Errorf("madvise of a page of floe's: %w", e)
 	}
-	if e := failed(res[core]); e != 0 {
+}
+
+// AskFilled asks, where what is mapped is locked, whether it is filled too.
+func AskFilled() []stub.Call {
+	return []stub.Call{{What: "mincore", Nr: unix.SYS_MINCORE,
+		Args: []stub.Arg{{Kind: stub.Spare, Val: stub.Untouched}, stub.I(pageSize), stub.D(make([]byte, 1))}}}
+}
+
+// AnswerFilled reads the result.
+func AnswerFilled(res []int64, data func(call, arg int) ([]byte, error)) (uint32, error) {
+	if e := failed(res[0]); e != 0 {
 		return 0, fmt.Errorf("mincore of a page of floe's: %w", e)
 	}
-	there, err := data(core, 2)
+	there, err := data(0, 2)
 	if err != nil {
 		return 0, err
 	}

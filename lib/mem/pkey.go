@@ -35,7 +35,7 @@ func askKeys(have bool) []stub.Call {
 	var calls []stub.Call
 	for key := 1; key < keys; key++ {
 		calls = append(calls, stub.Call{What: "pkey_mprotect", Nr: unix.SYS_PKEY_MPROTECT,
-			Args: []stub.Arg{{Kind: stub.Spare}, stub.I(pageSize), stub.I(unix.PROT_READ | unix.PROT_WRITE), stub.I(key)}})
+			Args: []stub.Arg{{Kind: stub.Spare, Val: stub.Untouched}, stub.I(pageSize), stub.I(unix.PROT_READ | unix.PROT_WRITE), stub.I(key)}})
 	}
 	return calls
 }

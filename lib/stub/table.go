@@ -29,8 +29,13 @@ const (
 	Imm    ArgKind = iota // Val
 	Result                // what the Val-th call of the same list returned
 	Data                  // the address of a copy of Bytes
-	Spare                 // the address of a page that nothing else is in; a guest's calls only
+	Spare                 // the address of a page of scratch memory, see Untouched; a guest's calls only
 )
+
+// Untouched is the Val of a Spare that nobody has touched: it costs a page. With
+// another Val it may be the page that the call itself is in, when that call is
+// alone: then all else in it may be lost.
+const Untouched = 1
 
 // Fix puts the address of the copy of an argument's Bytes, plus Plus, into the
 // eight bytes at offset At of that copy: a pointer into itself.

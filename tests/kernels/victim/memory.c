@@ -83,8 +83,6 @@ int main(int argc, char **argv)
 	unsigned long node = 1;
 	syscall(SYS_mbind, map(ANON), PAGE, 2, &node, 64, 0);
 	picture(first);
-	if (names < 90)
-		printf("WRONG %d names\n", names);
 	printf("ready %d\n", names);
 	struct utsname kernel, last;
 	uname(&last);

@@ -161,11 +161,16 @@ int main(int argc, char **argv)
 		else if (!strcmp(a, "nested")) flags |= 1 << 14;
 		else { errno = EINVAL; check(1, a); }
 	}
-	if (flags)
-		set_eflags(eflags() | flags);
+	unsigned long trap = flags & 1 << 8;
+	if (flags & ~trap)
+		set_eflags(eflags() | (flags & ~trap));
 	report(0);
+	if (trap) // only here: it makes a program slow
+		set_eflags(eflags() | trap);
 	while (access("go", F_OK))
 		usleep(2000);
+	if (trap)
+		set_eflags(eflags() & ~trap);
 	report(1);
 	return 0;
 }
