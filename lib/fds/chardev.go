@@ -29,7 +29,11 @@ func (charDevice) save(c *collector, d *desc) error {
 	if !isHarmless(d.stat.Rdev) {
 		return d.refuse("", "a character device (%d:%d, %s)", unix.Major(d.stat.Rdev), unix.Minor(d.stat.Rdev), d.link)
 	}
-	if what, hint := c.reachable(d.link, &d.stat); what != "" {
+	what, hint := c.reachable(d.link, &d.stat)
+	if what == "" {
+		what = d.small()
+	}
+	if what != "" {
 		return d.refuse(hint, "%s", what)
 	}
 	id, err := c.file(d.link, &d.stat)

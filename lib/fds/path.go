@@ -34,8 +34,8 @@ func (pathKind) save(c *collector, d *desc) error {
 	if what == "" && d.info.flags&unix.O_PATH == 0 && d.info.writes() && pressure(d.link) {
 		what = fmt.Sprintf("a file of pressure information that may have a trigger (%s)", d.link)
 	}
-	if what == "" && d.info.flags&(unix.O_PATH|kabi.O_LARGEFILE) == 0 {
-		what, hint = fmt.Sprintf("a file that was opened without O_LARGEFILE, as 32-bit programs do (%s)", d.link), ""
+	if what == "" {
+		what = d.small()
 	}
 	if what != "" {
 		return d.refuse(hint, "%s", what)
@@ -46,6 +46,15 @@ func (pathKind) save(c *collector, d *desc) error {
 	}
 	d.rec.Object = &record.OpenFile_Path_{Path: &record.OpenFile_Path{FileId: id}}
 	return nil
+}
+
+// small says what a file is that was opened without O_LARGEFILE: opened again, it
+// would get that.
+func (d *desc) small() string {
+	if d.info.flags&(unix.O_PATH|kabi.O_LARGEFILE) != 0 {
+		return ""
+	}
+	return fmt.Sprintf("a file that was opened without O_LARGEFILE, as 32-bit programs do (%s)", d.link)
 }
 
 // pressure tells whether a name is that of a file of pressure stall information. A

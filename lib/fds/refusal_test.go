@@ -7,6 +7,21 @@ import (
 	"floe/lib/record"
 )
 
+// small is open(2) by the 32-bit interface (int 0x80), which sets no O_LARGEFILE.
+const small = `
+import mmap
+def small(name, flags=0):
+    m = mmap.mmap(-1, 8192, flags=mmap.MAP_PRIVATE|mmap.MAP_ANONYMOUS|0x40, prot=7)  # MAP_32BIT
+    at = ctypes.addressof(ctypes.c_char.from_buffer(m))
+    m[4096:4096 + len(name) + 1] = name.encode() + b"\0"
+    code = (b"\x53\xb8\x05\x00\x00\x00\xbb" + struct.pack("<I", at + 4096) + b"\xb9" + struct.pack("<I", flags)
+            + b"\x31\xd2\xcd\x80\x5b\xc3")  # push rbx; mov eax,5; mov ebx,name; mov ecx,flags; xor edx,edx; int 0x80; pop rbx; ret
+    m[:len(code)] = code
+    fd = ctypes.CFUNCTYPE(ctypes.c_int)(at)()
+    assert fd >= 0, fd
+    return fd
+`
+
 // Everything that can't be saved is refused by name: the task, the descriptor,
 // what it is, and what can be done.
 func TestRefusals(t *testing.T) {
@@ -42,6 +57,9 @@ func TestRefusals(t *testing.T) {
 		"path of a pipe":     {`r, w = os.pipe(); f = os.open("/proc/self/fd/%d" % r, os.O_PATH)`, "an O_PATH handle of pipe:["},
 		"path of an eventfd": {`e = sys_(290, 0, 0); f = os.open("/proc/self/fd/%d" % e, os.O_PATH)`, "an O_PATH handle of anon_inode:[eventfd]"},
 		"pressure":           {`f = os.open("/proc/pressure/cpu", os.O_RDWR)`, "a file of pressure information that may have a trigger (/proc/pressure/cpu)"},
+		"small file":         {small + `open("f", "w"); f = small("f")`, "a file that was opened without O_LARGEFILE, as 32-bit programs do (/"},
+		"small device":       {small + `f = small("/dev/null")`, "a file that was opened without O_LARGEFILE, as 32-bit programs do (/dev/null)"},
+		"small fifo":         {small + `os.mkfifo("f"); f = small("f", os.O_RDWR)`, "a fifo (/"},
 		"deleted cwd":        {`os.mkdir("d"); os.chdir("d"); os.rmdir("../d")`, "its working directory, a deleted directory (/"},
 		"thread's table":     {`import threading; threading.Thread(target=lambda: (libc.unshare(0x400), time.sleep(60)), daemon=True).start(); time.sleep(0.1); os.system("")`, "which has a descriptor table of its own"},
 	} {
