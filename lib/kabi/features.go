@@ -37,6 +37,7 @@ var (
 	MapFiles   = &Feature{Name: "/proc/PID/map_files", Must: true, For: "the files behind mappings", probe: exists("/proc/self/map_files")}
 	TimeNS     = &Feature{Name: "time namespaces (CONFIG_TIME_NS)", Since: "5.6", For: "clocks that go on after a reboot", probe: exists("/proc/self/ns/time")}
 	ChildFiles = &Feature{Name: "/proc/PID/task/TID/children", For: "the children of each thread; without it the first one is given them", probe: exists("/proc/thread-self/children")}
+	TaskTypes  = &Feature{Name: "types of the kernel (CONFIG_DEBUG_INFO_BTF)", For: "what is left of timed waits, and timers that have expired", probe: exists("/sys/kernel/btf/vmlinux")}
 	EventfdTag = &Feature{Name: "eventfd-semaphore in fdinfo", Since: "6.5", For: "semaphore eventfds; without it none is taken for one", probe: hasEventfdTag}
 	Scan       = &Feature{Name: "PAGEMAP_SCAN", Since: "6.7", For: "finding pages fast", probe: hasScan}
 	Seals      = &Feature{Name: "mseal", Since: "6.10", For: "restoring sealed mappings", probe: hasSeals}
@@ -49,7 +50,7 @@ var (
 
 // Features lists all, oldest first.
 func Features() []*Feature {
-	return []*Feature{SetTID, GetFD, Kcmp, SetMM, MapFiles, TimeNS, ChildFiles, EventfdTag, Scan, Seals, Droppable, ProcmapAsk, Guards, SeenGuards, TimerIDs}
+	return []*Feature{SetTID, GetFD, Kcmp, SetMM, MapFiles, TimeNS, ChildFiles, TaskTypes, EventfdTag, Scan, Seals, Droppable, ProcmapAsk, Guards, SeenGuards, TimerIDs}
 }
 
 func exists(path string) func() bool {
