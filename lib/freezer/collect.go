@@ -27,6 +27,7 @@ type collector struct {
 	time                   uint64 // time namespace of the root
 	rseqOffset             uint64 // where the thread before had it, from its thread pointer
 	places                 *places
+	kernel                 kernelsOwn
 	attrs                  attr.Dump
 
 	first *record.Thread // of the process with several that was asked last
@@ -111,6 +112,9 @@ func (c *collector) process(t *Tree, proc *Process) error {
 	if err := c.outside(proc, status, task); err != nil {
 		return err
 	}
+	if err := c.undo(proc); err != nil {
+		return err
+	}
 	if err := c.inside(proc, task); err != nil {
 		return err
 	}
@@ -168,7 +172,7 @@ func (c *collector) inside(proc *Process, task *record.Task) (err error) {
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	stops := false
+	stops, queued := false, map[int32]uint32{}
 	for i, th := range proc.Threads {
 		var q *processQuery
 		if i == 0 {
@@ -184,16 +188,29 @@ func (c *collector) inside(proc *Process, task *record.Task) (err error) {
 			return err
 		}
 		stops = stops || slices.ContainsFunc(r.Pending, isStop)
+		timersIn(queued, r.Pending)
 		if err := c.withQueue(&record.Record{Body: &record.Record_Thread{Thread: r}}, &r.Pending, r.Pid, r.Tid); err != nil {
 			return err
 		}
 	}
 	// Only now: a signal that came during the calls above was delivered.
+	shared := func(s *procfs.Status) uint64 { return s.ShdPnd }
+	status, err := procfs.ReadStatus(proc.PID)
+	if err != nil {
+		return err
+	}
 	pending, err := c.p.PeekSigInfo(proc.Threads[0].TID, true)
 	if err != nil {
 		return err
 	}
 	task.Pending = sigInfos(pending)
+	if task.PendingBare, err = bare(proc.PID, shared(status), pending, shared); err != nil {
+		return err
+	}
+	timersIn(queued, task.Pending)
+	if err := c.posixTimers(proc.PID, task, queued); err != nil {
+		return err
+	}
 	// A SIGSTOP may have come while the process was frozen.
 	if stops = stops || slices.ContainsFunc(task.Pending, isStop); stops && task.State == record.Task_RUNNING {
 		task.State, task.StopSignal = record.Task_STOPPED, uint32(unix.SIGSTOP)

@@ -49,8 +49,10 @@ func (c *collector) registers(guest *inject.Guest, th *Thread, r *record.Thread)
 		return err
 	}
 	r.InSyscall = int64(g.Orig_rax) >= 0
-	r.Restart, err = c.restart(th, &g)
-	return err
+	if r.Restart, err = c.restart(th, &g); err != nil {
+		return err
+	}
+	return c.left(th, r)
 }
 
 // restart tells how an interrupted system call goes on.
@@ -74,31 +76,7 @@ func (c *collector) restart(th *Thread, g *tracer.Regs) (*record.Restart, error)
 	default:
 		return nil, nil
 	}
-	r.RemainingNs = remaining(th, g, r.Nr)
 	return r, nil
-}
-
-// remaining is what is left of a relative sleep, nanoseconds, or -1. The kernel
-// has already written it to where the program wants it, if it does.
-func remaining(th *Thread, g *tracer.Regs, nr uint64) int64 {
-	var at uint64
-	const timerAbstime = 1
-	switch {
-	case nr == unix.SYS_NANOSLEEP:
-		at = g.Rsi
-	case nr == unix.SYS_CLOCK_NANOSLEEP && g.Rsi&timerAbstime == 0:
-		at = g.R10
-	}
-	var b [16]byte // struct timespec
-	if at == 0 || tracer.ReadMem(th.TID, tracer.Addr(at), b[:]) != nil {
-		return -1
-	}
-	sec, nsec := int64(binary.LittleEndian.Uint64(b[:])), int64(binary.LittleEndian.Uint64(b[8:]))
-	const most = 1 << 33 // seconds: what fits into nanoseconds
-	if sec < 0 || sec > most || nsec < 0 || nsec >= 1e9 {
-		return -1
-	}
-	return sec*1e9 + nsec
 }
 
 // restarted tells which call restart_syscall(2) continues: a task that was

@@ -82,7 +82,7 @@ func (t *Tree) findChildren(procs []*Process) (changed bool, err error) {
 			}
 			for _, pid := range kids {
 				if t.byPID[pid] == nil {
-					t.add(pid, proc)
+					t.add(pid, proc).Maker = th.TID
 					changed = true
 				}
 			}

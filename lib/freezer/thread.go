@@ -49,12 +49,16 @@ func (c *collector) thread(g *inject.Guest, proc *Process, leader *record.Task, 
 	if err := attr.LookThread(live, r); err != nil {
 		return nil, err
 	}
+	if r.PdeathSignal != 0 && proc.Parent != nil && int(proc.Maker) != proc.Parent.PID {
+		return nil, fmt.Errorf("signal %d is to come at the end of thread %d of its parent (PR_SET_PDEATHSIG), which can't be restored yet", r.PdeathSignal, proc.Maker)
+	}
 	pending, err := c.p.PeekSigInfo(th.TID, false)
 	if err != nil {
 		return nil, err
 	}
 	r.Pending = sigInfos(pending)
-	return r, nil
+	r.PendingBare, err = bare(int(th.TID), status.SigPnd, pending, func(s *procfs.Status) uint64 { return s.SigPnd })
+	return r, err
 }
 
 func creds(s *procfs.Status) *record.Creds {

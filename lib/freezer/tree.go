@@ -30,6 +30,7 @@ type Process struct {
 	Zombie  bool
 	Stat    *procfs.Stat // as it is frozen
 	Parent  *Process     // nil for the root
+	Maker   tracer.TID   // the thread of Parent whose child it is
 
 	objects [len(kindNames)]uint64 // the numbers of what it may share
 	vdso    []vdso.Span            // code, its kernel's and a proxy's, once it has been looked up

@@ -2,6 +2,7 @@ package image
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -65,6 +66,9 @@ const (
 func checkTimers(t *record.Task, threads map[int32]bool) error {
 	ids := make(map[int32]bool, len(t.PosixTimers))
 	for _, p := range t.PosixTimers {
+		if p.Owner != 0 && !slices.Contains(t.Tids, p.Owner) {
+			return taskError(t, "POSIX timer %d counts the time of thread %d, which is not its own", p.Id, p.Owner)
+		}
 		switch {
 		case p.Id < 0 || ids[p.Id]:
 			return taskError(t, "timer %d is listed twice, or can't be", p.Id)

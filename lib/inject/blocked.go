@@ -17,18 +17,10 @@ const AllSignals = ^uint64(0)
 // SIGTRAP too: a table, which a trap ends, can't run in it. Its data, one argument
 // at most, goes where tables go. The puppet is in an event stop afterwards.
 func (a *Arena) CallBlocked(p *tracer.Ptrace, tid tracer.TID, c stub.Call) error {
-	args := make([]uint64, 0, len(c.Args))
-	for _, arg := range c.Args {
-		v := arg.Val
-		if arg.Kind == stub.Data {
-			v = a.table()
-			if err := tracer.WriteMem(tid, tracer.Addr(v), arg.Bytes); err != nil {
-				return err
-			}
-		}
-		args = append(args, v)
+	regs, err := a.lone(tid, &c)
+	if err != nil {
+		return err
 	}
-	regs := callRegs(a.Base+a.code.Call, c.Nr, args)
 	if err := p.SetRegs(tid, &regs); err != nil {
 		return err
 	}
@@ -59,4 +51,20 @@ func (a *Arena) CallBlocked(p *tracer.Ptrace, tid tracer.TID, c stub.Call) error
 		return err
 	}
 	return awaitEventStop(p, tid)
+}
+
+// lone are the registers of a puppet for one call; its data go where tables go.
+func (a *Arena) lone(tid tracer.TID, c *stub.Call) (tracer.Regs, error) {
+	args := make([]uint64, 0, len(c.Args))
+	for _, arg := range c.Args {
+		v := arg.Val
+		if arg.Kind == stub.Data {
+			v = a.table()
+			if err := tracer.WriteMem(tid, tracer.Addr(v), arg.Bytes); err != nil {
+				return tracer.Regs{}, err
+			}
+		}
+		args = append(args, v)
+	}
+	return callRegs(a.Base+a.code.Call, c.Nr, args), nil
 }

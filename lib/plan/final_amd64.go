@@ -47,8 +47,7 @@ const (
 // Registers gives a thread's registers twice: as the kernel must find them to
 // restart an interrupted call itself, and with that restart done by hand. The
 // restart block of nanosleep, poll and timed futex belonged to the old task:
-// such a call is made again from its arguments, which for nanosleep hold the
-// time that was left.
+// such a call is made again from its arguments, but for a relative wait: see Waited.
 func Registers(t *record.Thread) (kernel, resumed unix.PtraceRegs, err error) {
 	r := t.Regs
 	if r.Cs != userCS || r.Ss != userSS {
@@ -97,4 +96,15 @@ func Registers(t *record.Thread) (kernel, resumed unix.PtraceRegs, err error) {
 	resumed = kernel
 	resumed.Orig_rax = ^uint64(0)
 	return kernel, resumed, nil
+}
+
+// Waited is kernel, of Registers, for a thread that has made its relative wait again
+// (package waits). result is what the call left in rax: that the kernel has a
+// restart block for it, or what it returned at once.
+func Waited(kernel unix.PtraceRegs, result int64) unix.PtraceRegs {
+	kernel.Rax = uint64(result)
+	if result != -eRestartBlock {
+		kernel.Orig_rax = ^uint64(0)
+	}
+	return kernel
 }

@@ -78,6 +78,36 @@ func Pending(pid, tid int32, list []*record.SigInfo) []stub.Call {
 	return calls
 }
 
+// Bare plans the queueing of signals that were pending without a siginfo, of thread
+// tid or, when that is 0, of process pid: with no room for queued signals the kernel
+// keeps of a signal only that it is pending. A signal below SIGRTMIN must then be one
+// of sigqueue(3), for others have room always; a real-time signal must be one of
+// kill(2), for others are refused. own are restore's limits.
+func Bare(pid, tid int32, mask uint64, list, own []*record.Limit) []stub.Call {
+	const (
+		rtMin   = 32
+		siQueue = -1
+	)
+	top := signalRoom(list, own)
+	calls := []stub.Call{rlimit(unix.RLIMIT_SIGPENDING, &record.Limit{Max: top})}
+	for sig := 1; sig <= 64; sig++ {
+		if mask>>(sig-1)&1 == 0 || sig == int(unix.SIGTRAP) || sig == int(unix.SIGKILL) || sig == int(unix.SIGSTOP) {
+			continue
+		}
+		raw := make([]byte, 128)
+		binary.LittleEndian.PutUint32(raw, uint32(sig))
+		if sig < rtMin {
+			code := int32(siQueue)
+			binary.LittleEndian.PutUint32(raw[8:], uint32(code))
+		}
+		calls = append(calls, queue(pid, tid, &record.SigInfo{Raw: raw}))
+	}
+	if len(calls) == 1 {
+		return nil
+	}
+	return append(calls, rlimit(unix.RLIMIT_SIGPENDING, &record.Limit{Cur: top, Max: top}))
+}
+
 // Traps plans the queueing of pending SIGTRAPs. The thread must have blocked it,
 // and can run no table any more.
 func Traps(pid, tid int32, list []*record.SigInfo) []stub.Call {
@@ -108,8 +138,12 @@ func queue(pid, tid int32, s *record.SigInfo) stub.Call {
 func CheckTraps(t *record.Task, thread func(tid int32) *record.Thread) error {
 	const trap = 1 << (unix.SIGTRAP - 1)
 	shared := len(Traps(t.Pid, 0, t.Pending)) > 0
+	bare := t.PendingBare
 	for _, tid := range t.Tids {
 		th := thread(tid)
+		if bare |= th.PendingBare; bare&trap != 0 {
+			return fmt.Errorf("a SIGTRAP without siginfo is pending, which can't be restored yet")
+		}
 		if !shared && len(Traps(t.Pid, tid, th.Pending)) == 0 {
 			continue
 		}

@@ -53,12 +53,17 @@ func Limits(list, own []*record.Limit, canRaise bool) ([]stub.Call, error) {
 			return nil, fmt.Errorf("its hard limit %d (%d) is above restore's own (%d) and restore has no CAP_SYS_RESOURCE; raise it first (ulimit -H)", r, l.Max, own[r].Max)
 		}
 		if r == unix.RLIMIT_SIGPENDING {
-			top := max(l.Max, own[r].Max)
+			top := signalRoom(list, own)
 			l = &record.Limit{Cur: top, Max: top}
 		}
 		calls = append(calls, rlimit(r, l))
 	}
 	return calls, nil
+}
+
+// signalRoom is the limit of queued signals until LastLimit.
+func signalRoom(list, own []*record.Limit) uint64 {
+	return max(list[unix.RLIMIT_SIGPENDING].Max, own[unix.RLIMIT_SIGPENDING].Max)
 }
 
 // LastLimit plans the limit of queued signals, which may be lower than what was
@@ -117,7 +122,7 @@ func Thread(t *record.Thread, bounding uint64) ([]stub.Call, error) {
 	if t.PdeathSignal != 0 {
 		calls = append(calls, prctl("parent death signal", stub.I(unix.PR_SET_PDEATHSIG), stub.I(t.PdeathSignal)))
 	}
-	return append(calls, Pending(t.Pid, t.Tid, t.Pending)...), nil
+	return calls, nil
 }
 
 // ssOnStack is set by the kernel for a task that runs on its alternate stack;

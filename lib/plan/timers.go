@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"iter"
+	"math"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -52,42 +53,86 @@ func CheckAlarms(t *record.Task, effective uint64) error {
 	return nil
 }
 
-// PosixTimers plans timer_create(2)'s timers, a part of the calls at a time; they
-// begin to run with the last part. A kernel that isn't told the ids (byID) numbers
-// a process's timers from 0 and uses no id twice: those between are made, each
-// deleted before the next is made, for a timer takes one of the signals that its
-// user may have queued (RLIMIT_SIGPENDING).
-func PosixTimers(list []*record.PosixTimer, byID bool) iter.Seq[[]stub.Call] {
-	list = slices.SortedFunc(slices.Values(list), func(a, b *record.PosixTimer) int { return cmp.Compare(a.Id, b.Id) })
-	return func(yield func([]stub.Call) bool) {
-		var calls, settime []stub.Call
-		more := true
-		add := func(c ...stub.Call) {
-			if calls = append(calls, c...); len(calls) >= timersAtATime && more {
-				more, calls = yield(calls), nil
-			}
+// PosixTimers plans timer_create(2)'s timers, a part of the calls at a time, for the
+// thread of the process that has to run it; 0: for any. They do not run yet. A kernel
+// that isn't told the ids (byID) numbers a process's timers from 0 and uses no id
+// twice: those between are made, each deleted before the next is made, for a timer
+// takes one of the signals that its user may have queued (RLIMIT_SIGPENDING). The id
+// that comes next is one more than that of the timer that was made last.
+func PosixTimers(t *record.Task, byID bool) iter.Seq2[int32, []stub.Call] {
+	list := slices.SortedFunc(slices.Values(t.PosixTimers), func(a, b *record.PosixTimer) int { return cmp.Compare(a.Id, b.Id) })
+	none := func(id int32) *record.PosixTimer {
+		return &record.PosixTimer{Id: id, Clock: unix.CLOCK_MONOTONIC, Notify: sigevNone}
+	}
+	return func(yield func(int32, []stub.Call) bool) {
+		b := &batch{yield: yield, more: true}
+		if len(list) == 0 {
+			return
 		}
-		if byID && len(list) > 0 {
-			add(restoreIDs(1))
+		if byID {
+			last := int32(t.NextTimer-2) & math.MaxInt32
+			if i := slices.IndexFunc(list, func(p *record.PosixTimer) bool { return p.Id == last }); t.NextTimer != 0 && i >= 0 {
+				list = append(slices.Delete(slices.Clone(list), i, i+1), list[i])
+			}
+			b.add(0, restoreIDs(1))
+			for _, p := range list {
+				b.add(p.Owner, timerCreate(p))
+			}
+			if t.NextTimer != 0 && list[len(list)-1].Id != last {
+				b.add(0, timerCreate(none(last)), timerDelete(last))
+			}
+			b.add(0, restoreIDs(0))
+			b.flush()
+			return
 		}
 		next := int32(0)
-		for _, t := range list {
-			for ; more && !byID && next < t.Id; next++ {
-				add(timerCreate(&record.PosixTimer{Id: next, Clock: unix.CLOCK_MONOTONIC, Notify: sigevNone}), timerDelete(next))
-			}
-			add(timerCreate(t))
-			next = t.Id + 1
-			if t.ValueNs != 0 {
-				settime = append(settime, timerSettime(t))
+		count := func(to int32) {
+			for ; b.more && next < to; next++ {
+				b.add(0, timerCreate(none(next)), timerDelete(next))
 			}
 		}
-		if byID && len(list) > 0 {
-			add(restoreIDs(0))
+		for _, p := range list {
+			count(p.Id)
+			b.add(p.Owner, timerCreate(p))
+			next = p.Id + 1
 		}
-		if more {
-			yield(append(calls, settime...))
+		count(min(int32(t.NextTimer)-1, maxCounted))
+		b.flush()
+	}
+}
+
+// batch gives out calls in parts, each for one thread.
+type batch struct {
+	yield func(int32, []stub.Call) bool
+	more  bool
+	tid   int32
+	calls []stub.Call
+}
+
+func (b *batch) add(tid int32, calls ...stub.Call) {
+	if tid != b.tid || len(b.calls) >= timersAtATime {
+		b.flush()
+	}
+	b.tid, b.calls = tid, append(b.calls, calls...)
+}
+
+func (b *batch) flush() {
+	if len(b.calls) > 0 && b.more {
+		b.more = b.yield(b.tid, b.calls)
+	}
+	b.calls = nil
+}
+
+// StartTimers plans the timers that run, less those that do so already: whose signal
+// is pending, or has told of missed expirations (see Expire).
+func StartTimers(list []*record.PosixTimer) []stub.Call {
+	var calls []stub.Call
+	for _, t := range list {
+		if t.ValueNs != 0 && !t.Pending && !Counted(t) {
+			calls = append(calls, timerSettime(t, 0, t.ValueNs, t.IntervalNs))
 		}
 	}
+	return calls
 }
 
 const (
@@ -121,12 +166,13 @@ func timerCreate(t *record.PosixTimer) stub.Call {
 		Args: []stub.Arg{stub.I(t.Clock), stub.D(ev), stub.D(le.AppendUint32(nil, uint32(t.Id)))}}
 }
 
-func timerSettime(t *record.PosixTimer) stub.Call {
+// timerSettime sets a timer; flags may have timerAbstime.
+func timerSettime(t *record.PosixTimer, flags int, value, interval uint64) stub.Call {
 	b := make([]byte, 0, 32)
-	for _, ns := range []uint64{t.IntervalNs, t.ValueNs} {
+	for _, ns := range []uint64{interval, value} {
 		b = binary.LittleEndian.AppendUint64(b, ns/1e9)
 		b = binary.LittleEndian.AppendUint64(b, ns%1e9)
 	}
 	return stub.Call{What: fmt.Sprintf("timer_settime %d", t.Id), Nr: unix.SYS_TIMER_SETTIME,
-		Args: []stub.Arg{stub.I(t.Id), stub.I(0), stub.D(b), stub.I(0)}}
+		Args: []stub.Arg{stub.I(t.Id), stub.I(flags), stub.D(b), stub.I(0)}}
 }

@@ -22,12 +22,13 @@ type Status struct {
 	Features string // of the thread (x86_Thread_features): "shstk wrss"
 
 	CapInh, CapPrm, CapEff, CapBnd, CapAmb uint64
+	SigPnd, ShdPnd                         uint64 // pending: for the thread, for the process
 	SigBlk, SigIgn, SigCgt                 uint64
 }
 
 // needed are the lines that every task has.
 var needed = [...]string{"Name", "State", "Tgid", "TracerPid", "Uid", "Gid", "NoNewPrivs", "Seccomp",
-	"CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "SigBlk", "SigIgn", "SigCgt"}
+	"CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "SigPnd", "ShdPnd", "SigBlk", "SigIgn", "SigCgt"}
 
 // ParseStatus parses the contents of a status file.
 func ParseStatus(b []byte) (*Status, error) {
@@ -102,6 +103,10 @@ func (p *statusParser) line(name string, v []byte) bool {
 		s.CapBnd = p.parse(name, v, 16)
 	case "CapAmb":
 		s.CapAmb = p.parse(name, v, 16)
+	case "SigPnd":
+		s.SigPnd = p.parse(name, v, 16)
+	case "ShdPnd":
+		s.ShdPnd = p.parse(name, v, 16)
 	case "SigBlk":
 		s.SigBlk = p.parse(name, v, 16)
 	case "SigIgn":

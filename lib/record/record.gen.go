@@ -1436,10 +1436,15 @@ type Task struct {
 	GroupGone   bool
 	Attrs       *ProcessAttrs
 	Mm          *MmAttrs // its Mm takes it over
-	unknown     []byte   // fields that this version does not know, as they came
+	// Signals of the shared queue that are pending without a siginfo: the limit of
+	// queued signals was used up when they came. Bit n-1 is signal n.
+	PendingBare uint64
+	// The id that timer_create(2) gives next, plus 1; 0: nobody knows.
+	NextTimer uint32
+	unknown   []byte // fields that this version does not know, as they came
 }
 
-const sizeTask = 320 // bytes
+const sizeTask = 336 // bytes
 
 func (x *Task) GetPid() int32 {
 	if x == nil {
@@ -1665,6 +1670,20 @@ func (x *Task) GetMm() *MmAttrs {
 	return x.Mm
 }
 
+func (x *Task) GetPendingBare() uint64 {
+	if x == nil {
+		return 0
+	}
+	return x.PendingBare
+}
+
+func (x *Task) GetNextTimer() uint32 {
+	if x == nil {
+		return 0
+	}
+	return x.NextTimer
+}
+
 func (x *Task) encode(e *encoder) {
 	if x == nil {
 		return
@@ -1721,6 +1740,8 @@ func (x *Task) encode(e *encoder) {
 	if x.Mm != nil {
 		e.message(322, x.Mm)
 	}
+	e.uint64(384, x.PendingBare)
+	e.uint32(392, x.NextTimer)
 	e.b = append(e.b, x.unknown...)
 }
 
@@ -1816,6 +1837,10 @@ func (x *Task) decode(d *decoder, tag uint64) bool {
 			x.Mm = new(MmAttrs)
 		}
 		d.message(x.Mm)
+	case 384:
+		x.PendingBare = d.uint64()
+	case 392:
+		x.NextTimer = d.uint32()
 	default:
 		return false
 	}
@@ -2025,11 +2050,17 @@ type PosixTimer struct {
 	Tid        int32  // with SIGEV_THREAD_ID
 	ValueNs    uint64 // left until it expires; 0 disarmed
 	IntervalNs uint64
-	Overrun    int32
-	unknown    []byte // fields that this version does not know, as they came
+	Overrun    int32 // as timer_getoverrun(2) tells it
+	// Its signal is pending, as the timer itself has queued it; stale: from before it
+	// was set anew, which the kernel drops since 6.13.
+	Pending bool
+	Stale   bool
+	Missed  int64  // expirations since its signal was queued, counted so far
+	Owner   int32  // the thread whose CPU time it counts, when it is one's
+	unknown []byte // fields that this version does not know, as they came
 }
 
-const sizePosixTimer = 80 // bytes
+const sizePosixTimer = 96 // bytes
 
 func (x *PosixTimer) GetId() int32 {
 	if x == nil {
@@ -2094,6 +2125,34 @@ func (x *PosixTimer) GetOverrun() int32 {
 	return x.Overrun
 }
 
+func (x *PosixTimer) GetPending() bool {
+	if x == nil {
+		return false
+	}
+	return x.Pending
+}
+
+func (x *PosixTimer) GetStale() bool {
+	if x == nil {
+		return false
+	}
+	return x.Stale
+}
+
+func (x *PosixTimer) GetMissed() int64 {
+	if x == nil {
+		return 0
+	}
+	return x.Missed
+}
+
+func (x *PosixTimer) GetOwner() int32 {
+	if x == nil {
+		return 0
+	}
+	return x.Owner
+}
+
 func (x *PosixTimer) encode(e *encoder) {
 	if x == nil {
 		return
@@ -2107,6 +2166,10 @@ func (x *PosixTimer) encode(e *encoder) {
 	e.uint64(56, x.ValueNs)
 	e.uint64(64, x.IntervalNs)
 	e.sint32(72, x.Overrun)
+	e.bool(80, x.Pending)
+	e.bool(88, x.Stale)
+	e.sint64(96, x.Missed)
+	e.sint32(104, x.Owner)
 	e.b = append(e.b, x.unknown...)
 }
 
@@ -2130,6 +2193,14 @@ func (x *PosixTimer) decode(d *decoder, tag uint64) bool {
 		x.IntervalNs = d.uint64()
 	case 72:
 		x.Overrun = d.sint32()
+	case 80:
+		x.Pending = d.bool()
+	case 88:
+		x.Stale = d.bool()
+	case 96:
+		x.Missed = d.sint64()
+	case 104:
+		x.Owner = d.sint32()
 	default:
 		return false
 	}
@@ -2160,10 +2231,11 @@ type Thread struct {
 	InSyscall     bool   // orig_rax >= 0 at the stop
 	TscMode       uint32 // PR_GET_TSC
 	Attrs         *ThreadAttrs
+	PendingBare   uint64 // as Task.pending_bare, of its own queue
 	unknown       []byte // fields that this version does not know, as they came
 }
 
-const sizeThread = 216 // bytes
+const sizeThread = 224 // bytes
 
 func (x *Thread) GetPid() int32 {
 	if x == nil {
@@ -2312,6 +2384,13 @@ func (x *Thread) GetAttrs() *ThreadAttrs {
 	return x.Attrs
 }
 
+func (x *Thread) GetPendingBare() uint64 {
+	if x == nil {
+		return 0
+	}
+	return x.PendingBare
+}
+
 func (x *Thread) encode(e *encoder) {
 	if x == nil {
 		return
@@ -2353,6 +2432,7 @@ func (x *Thread) encode(e *encoder) {
 	if x.Attrs != nil {
 		e.message(170, x.Attrs)
 	}
+	e.uint64(384, x.PendingBare)
 	e.b = append(e.b, x.unknown...)
 }
 
@@ -2431,6 +2511,8 @@ func (x *Thread) decode(d *decoder, tag uint64) bool {
 			x.Attrs = new(ThreadAttrs)
 		}
 		d.message(x.Attrs)
+	case 384:
+		x.PendingBare = d.uint64()
 	default:
 		return false
 	}

@@ -37,6 +37,9 @@ func (r *Restorer) release(p *tracer.Ptrace) error {
 // arm makes every thread ready, and the way out of the arena for every address
 // space.
 func (r *Restorer) arm(p *tracer.Ptrace) (map[tracer.TID]*inject.Exit, error) {
+	if err := r.waitAgain(p); err != nil {
+		return nil, err
+	}
 	slots := map[uint64]int{}
 	if err := r.threadsOf(func(t *record.Task, tid tracer.TID) error {
 		slot := slots[t.MmId]

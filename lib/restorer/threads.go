@@ -11,7 +11,6 @@ import (
 	"floe/lib/attr"
 	"floe/lib/cpu"
 	"floe/lib/inject"
-	"floe/lib/kabi"
 	"floe/lib/plan"
 	"floe/lib/procfs"
 	"floe/lib/record"
@@ -104,14 +103,13 @@ func (r *Restorer) setOwners(*tracer.Ptrace) error { return r.held.set.SetOwners
 // credentials reset, and timers, which run from then on.
 func (r *Restorer) finishProcesses(p *tracer.Ptrace) error {
 	return r.live(func(t *record.Task) error {
-		calls := plan.Dumpable(t)
-		calls = append(calls, plan.Pending(t.Pid, 0, t.Pending)...)
-		for timers := range plan.PosixTimers(t.PosixTimers, kabi.TimerIDs.Here()) {
-			if _, err := r.arena.Run(p, tracer.TID(t.Pid), append(calls, timers...)); err != nil {
-				return err
-			}
-			calls = nil
+		if err := r.makeTimers(p, t); err != nil {
+			return err
 		}
+		if err := r.queueSignals(p, t); err != nil {
+			return err
+		}
+		calls := append(plan.Dumpable(t), plan.StartTimers(t.PosixTimers)...)
 		calls = append(append(calls, plan.Itimers(t.Itimers)...), r.here.Last(t)...)
 		if r.traps(t) == nil {
 			calls = append(calls, plan.LastLimit(t.Limits))

@@ -18,6 +18,7 @@ import (
 	"floe/lib/plan"
 	"floe/lib/record"
 	"floe/lib/vdso"
+	"floe/lib/waits"
 )
 
 // Check checks all records of an image but those of pages, which need not be
@@ -80,6 +81,9 @@ func thread(im *image.Image, t *record.Task, th *record.Thread) error {
 		return fmt.Errorf("thread %d (%s): %w", th.Tid, th.Comm, err)
 	}
 	if _, _, err := plan.Registers(th); err != nil {
+		return err
+	}
+	if err := waits.Check(th); err != nil {
 		return err
 	}
 	if a := th.Rseq; a != nil && a.Addr != 0 && !writable(im.Vmas[t.MmId], a.Addr, a.Addr+uint64(a.Size)) {

@@ -10,10 +10,10 @@ import (
 // layers below its own.
 var layers = [][]string{
 	{"calm", "procfs", "record/recordpb"},
-	{"buildid", "cli", "kabi", "stub", "tracer"},
+	{"buildid", "cli", "kabi", "stub", "taskiter", "tracer"},
 	{"crc32c"},
 	{"record"},
-	{"attr", "mem"},
+	{"attr", "mem", "waits"},
 	{"clocks", "cpu", "image", "inject", "lease", "plan", "vdso"},
 	{"freezer", "stage"},
 	{"fds", "pages", "vmas"},

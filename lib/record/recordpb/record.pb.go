@@ -1375,10 +1375,15 @@ type Task struct {
 	Brk            uint64        `protobuf:"varint,30,opt,name=brk,proto3" json:"brk,omitempty"` // the program break; its Mm takes it over
 	// Nobody outside of the tree is in its session, or process group, whose leader
 	// has ended: they are the tree's own, and no caller's.
-	SessionGone   bool          `protobuf:"varint,31,opt,name=session_gone,json=sessionGone,proto3" json:"session_gone,omitempty"`
-	GroupGone     bool          `protobuf:"varint,32,opt,name=group_gone,json=groupGone,proto3" json:"group_gone,omitempty"`
-	Attrs         *ProcessAttrs `protobuf:"bytes,33,opt,name=attrs,proto3" json:"attrs,omitempty"`
-	Mm            *MmAttrs      `protobuf:"bytes,40,opt,name=mm,proto3" json:"mm,omitempty"` // its Mm takes it over
+	SessionGone bool          `protobuf:"varint,31,opt,name=session_gone,json=sessionGone,proto3" json:"session_gone,omitempty"`
+	GroupGone   bool          `protobuf:"varint,32,opt,name=group_gone,json=groupGone,proto3" json:"group_gone,omitempty"`
+	Attrs       *ProcessAttrs `protobuf:"bytes,33,opt,name=attrs,proto3" json:"attrs,omitempty"`
+	Mm          *MmAttrs      `protobuf:"bytes,40,opt,name=mm,proto3" json:"mm,omitempty"` // its Mm takes it over
+	// Signals of the shared queue that are pending without a siginfo: the limit of
+	// queued signals was used up when they came. Bit n-1 is signal n.
+	PendingBare uint64 `protobuf:"varint,48,opt,name=pending_bare,json=pendingBare,proto3" json:"pending_bare,omitempty"`
+	// The id that timer_create(2) gives next, plus 1; 0: nobody knows.
+	NextTimer     uint32 `protobuf:"varint,49,opt,name=next_timer,json=nextTimer,proto3" json:"next_timer,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1637,6 +1642,20 @@ func (x *Task) GetMm() *MmAttrs {
 	return nil
 }
 
+func (x *Task) GetPendingBare() uint64 {
+	if x != nil {
+		return x.PendingBare
+	}
+	return 0
+}
+
+func (x *Task) GetNextTimer() uint32 {
+	if x != nil {
+		return x.NextTimer
+	}
+	return 0
+}
+
 type Limit struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Cur           uint64                 `protobuf:"varint,1,opt,name=cur,proto3" json:"cur,omitempty"` // RLIM_INFINITY is 2^64-1
@@ -1855,16 +1874,22 @@ func (x *Itimer) GetIntervalUs() uint64 {
 }
 
 type PosixTimer struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            int32                  `protobuf:"zigzag32,1,opt,name=id,proto3" json:"id,omitempty"`
-	Clock         int32                  `protobuf:"zigzag32,2,opt,name=clock,proto3" json:"clock,omitempty"`
-	Notify        int32                  `protobuf:"zigzag32,3,opt,name=notify,proto3" json:"notify,omitempty"` // SIGEV_*
-	Signo         int32                  `protobuf:"zigzag32,4,opt,name=signo,proto3" json:"signo,omitempty"`
-	Sigval        uint64                 `protobuf:"varint,5,opt,name=sigval,proto3" json:"sigval,omitempty"`
-	Tid           int32                  `protobuf:"zigzag32,6,opt,name=tid,proto3" json:"tid,omitempty"`                      // with SIGEV_THREAD_ID
-	ValueNs       uint64                 `protobuf:"varint,7,opt,name=value_ns,json=valueNs,proto3" json:"value_ns,omitempty"` // left until it expires; 0 disarmed
-	IntervalNs    uint64                 `protobuf:"varint,8,opt,name=interval_ns,json=intervalNs,proto3" json:"interval_ns,omitempty"`
-	Overrun       int32                  `protobuf:"zigzag32,9,opt,name=overrun,proto3" json:"overrun,omitempty"`
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Id         int32                  `protobuf:"zigzag32,1,opt,name=id,proto3" json:"id,omitempty"`
+	Clock      int32                  `protobuf:"zigzag32,2,opt,name=clock,proto3" json:"clock,omitempty"`
+	Notify     int32                  `protobuf:"zigzag32,3,opt,name=notify,proto3" json:"notify,omitempty"` // SIGEV_*
+	Signo      int32                  `protobuf:"zigzag32,4,opt,name=signo,proto3" json:"signo,omitempty"`
+	Sigval     uint64                 `protobuf:"varint,5,opt,name=sigval,proto3" json:"sigval,omitempty"`
+	Tid        int32                  `protobuf:"zigzag32,6,opt,name=tid,proto3" json:"tid,omitempty"`                      // with SIGEV_THREAD_ID
+	ValueNs    uint64                 `protobuf:"varint,7,opt,name=value_ns,json=valueNs,proto3" json:"value_ns,omitempty"` // left until it expires; 0 disarmed
+	IntervalNs uint64                 `protobuf:"varint,8,opt,name=interval_ns,json=intervalNs,proto3" json:"interval_ns,omitempty"`
+	Overrun    int32                  `protobuf:"zigzag32,9,opt,name=overrun,proto3" json:"overrun,omitempty"` // as timer_getoverrun(2) tells it
+	// Its signal is pending, as the timer itself has queued it; stale: from before it
+	// was set anew, which the kernel drops since 6.13.
+	Pending       bool  `protobuf:"varint,10,opt,name=pending,proto3" json:"pending,omitempty"`
+	Stale         bool  `protobuf:"varint,11,opt,name=stale,proto3" json:"stale,omitempty"`
+	Missed        int64 `protobuf:"zigzag64,12,opt,name=missed,proto3" json:"missed,omitempty"` // expirations since its signal was queued, counted so far
+	Owner         int32 `protobuf:"zigzag32,13,opt,name=owner,proto3" json:"owner,omitempty"`   // the thread whose CPU time it counts, when it is one's
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1962,6 +1987,34 @@ func (x *PosixTimer) GetOverrun() int32 {
 	return 0
 }
 
+func (x *PosixTimer) GetPending() bool {
+	if x != nil {
+		return x.Pending
+	}
+	return false
+}
+
+func (x *PosixTimer) GetStale() bool {
+	if x != nil {
+		return x.Stale
+	}
+	return false
+}
+
+func (x *PosixTimer) GetMissed() int64 {
+	if x != nil {
+		return x.Missed
+	}
+	return 0
+}
+
+func (x *PosixTimer) GetOwner() int32 {
+	if x != nil {
+		return x.Owner
+	}
+	return 0
+}
+
 type Thread struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Pid           int32                  `protobuf:"zigzag32,1,opt,name=pid,proto3" json:"pid,omitempty"` // of its Task
@@ -1985,6 +2038,7 @@ type Thread struct {
 	InSyscall     bool                   `protobuf:"varint,19,opt,name=in_syscall,json=inSyscall,proto3" json:"in_syscall,omitempty"` // orig_rax >= 0 at the stop
 	TscMode       uint32                 `protobuf:"varint,20,opt,name=tsc_mode,json=tscMode,proto3" json:"tsc_mode,omitempty"`       // PR_GET_TSC
 	Attrs         *ThreadAttrs           `protobuf:"bytes,21,opt,name=attrs,proto3" json:"attrs,omitempty"`
+	PendingBare   uint64                 `protobuf:"varint,48,opt,name=pending_bare,json=pendingBare,proto3" json:"pending_bare,omitempty"` // as Task.pending_bare, of its own queue
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2164,6 +2218,13 @@ func (x *Thread) GetAttrs() *ThreadAttrs {
 		return x.Attrs
 	}
 	return nil
+}
+
+func (x *Thread) GetPendingBare() uint64 {
+	if x != nil {
+		return x.PendingBare
+	}
+	return 0
 }
 
 // What else a process and its memory have, by what was set or inherited: lib/attr
@@ -5695,7 +5756,7 @@ const file_lib_record_record_proto_rawDesc = "" +
 	"\arecords\x18\x01 \x01(\x04R\arecords\x12\x14\n" +
 	"\x05bytes\x18\x02 \x01(\x04R\x05bytes\x12!\n" +
 	"\findex_offset\x18\x03 \x01(\x04R\vindexOffset\x12\x16\n" +
-	"\x06crc32c\x18\x04 \x01(\aR\x06crc32c\"\x80\b\n" +
+	"\x06crc32c\x18\x04 \x01(\aR\x06crc32c\"\xc2\b\n" +
 	"\x04Task\x12\x10\n" +
 	"\x03pid\x18\x01 \x01(\x11R\x03pid\x12\x12\n" +
 	"\x04ppid\x18\x02 \x01(\x11R\x04ppid\x12\x12\n" +
@@ -5734,7 +5795,10 @@ const file_lib_record_record_proto_rawDesc = "" +
 	"\n" +
 	"group_gone\x18  \x01(\bR\tgroupGone\x12(\n" +
 	"\x05attrs\x18! \x01(\v2\x12.floe.ProcessAttrsR\x05attrs\x12\x1d\n" +
-	"\x02mm\x18( \x01(\v2\r.floe.MmAttrsR\x02mm\"-\n" +
+	"\x02mm\x18( \x01(\v2\r.floe.MmAttrsR\x02mm\x12!\n" +
+	"\fpending_bare\x180 \x01(\x04R\vpendingBare\x12\x1d\n" +
+	"\n" +
+	"next_timer\x181 \x01(\rR\tnextTimer\"-\n" +
 	"\x05State\x12\v\n" +
 	"\aRUNNING\x10\x00\x12\v\n" +
 	"\aSTOPPED\x10\x01\x12\n" +
@@ -5753,7 +5817,7 @@ const file_lib_record_record_proto_rawDesc = "" +
 	"\x06Itimer\x12\x19\n" +
 	"\bvalue_us\x18\x01 \x01(\x04R\avalueUs\x12\x1f\n" +
 	"\vinterval_us\x18\x02 \x01(\x04R\n" +
-	"intervalUs\"\xe0\x01\n" +
+	"intervalUs\"\xbe\x02\n" +
 	"\n" +
 	"PosixTimer\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x11R\x02id\x12\x14\n" +
@@ -5765,7 +5829,12 @@ const file_lib_record_record_proto_rawDesc = "" +
 	"\bvalue_ns\x18\a \x01(\x04R\avalueNs\x12\x1f\n" +
 	"\vinterval_ns\x18\b \x01(\x04R\n" +
 	"intervalNs\x12\x18\n" +
-	"\aoverrun\x18\t \x01(\x11R\aoverrun\"\xbd\x05\n" +
+	"\aoverrun\x18\t \x01(\x11R\aoverrun\x12\x18\n" +
+	"\apending\x18\n" +
+	" \x01(\bR\apending\x12\x14\n" +
+	"\x05stale\x18\v \x01(\bR\x05stale\x12\x16\n" +
+	"\x06missed\x18\f \x01(\x12R\x06missed\x12\x14\n" +
+	"\x05owner\x18\r \x01(\x11R\x05owner\"\xe0\x05\n" +
 	"\x06Thread\x12\x10\n" +
 	"\x03pid\x18\x01 \x01(\x11R\x03pid\x12\x10\n" +
 	"\x03tid\x18\x02 \x01(\x11R\x03tid\x12\x1d\n" +
@@ -5792,7 +5861,8 @@ const file_lib_record_record_proto_rawDesc = "" +
 	"\n" +
 	"in_syscall\x18\x13 \x01(\bR\tinSyscall\x12\x19\n" +
 	"\btsc_mode\x18\x14 \x01(\rR\atscMode\x12'\n" +
-	"\x05attrs\x18\x15 \x01(\v2\x11.floe.ThreadAttrsR\x05attrs\"\xa4\x03\n" +
+	"\x05attrs\x18\x15 \x01(\v2\x11.floe.ThreadAttrsR\x05attrs\x12!\n" +
+	"\fpending_bare\x180 \x01(\x04R\vpendingBare\"\xa4\x03\n" +
 	"\fProcessAttrs\x12'\n" +
 	"\x0fcoredump_filter\x18\x01 \x01(\rR\x0ecoredumpFilter\x12\x1f\n" +
 	"\vthp_disable\x18\x02 \x01(\rR\n" +
