@@ -35,7 +35,6 @@ type collector struct {
 	descs    []*desc
 	byObject map[object][]*desc // each list in kcmp's order
 	nextOpen uint64
-	byID     map[uint64]*desc // by open_id; not those that became several
 	files    map[fileKey]uint64
 	pipes    map[object]*pipeObject
 	extra    []*record.OpenFile // of descriptions that became several
@@ -50,7 +49,7 @@ type collector struct {
 
 // CollectTree adds the records of all that the tree has open.
 func CollectTree(t *Tree) error {
-	c := &collector{tree: t, clock: t.Clock, byObject: map[object][]*desc{}, byID: map[uint64]*desc{}, files: map[fileKey]uint64{},
+	c := &collector{tree: t, clock: t.Clock, byObject: map[object][]*desc{}, files: map[fileKey]uint64{},
 		pipes: map[object]*pipeObject{}, pidfds: map[int32]int{}, held: map[*slot][]line{}, links: map[string]string{}}
 	defer c.close()
 	if t.Step == nil {

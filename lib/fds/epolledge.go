@@ -32,7 +32,7 @@ func (c *collector) edges(d *desc, e *record.OpenFile_Epoll) error {
 		return err
 	}
 	for _, t := range e.Targets {
-		target := c.byID[t.OpenId]
+		target := c.byID(t.OpenId)
 		if waiting || !edge(t) || target == nil || target.rec.GetExternal() != nil || target.rec.GetSignalfd() != nil {
 			continue // of those, the caller's will be another file, and a signalfd is ready for a task
 		}

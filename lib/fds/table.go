@@ -197,10 +197,18 @@ func (c *collector) share(d *desc) error {
 	c.nextOpen++
 	d.rec = &record.OpenFile{OpenId: c.nextOpen, Flags: d.info.flags, Pos: d.info.pos}
 	d.kind = kindOf(d)
-	c.byID[c.nextOpen] = d
 	c.descs = append(c.descs, d)
 	c.byObject[d.object()] = slices.Insert(known, at, d)
 	return nil
+}
+
+// byID is the description with an open_id; nil for one that another has become
+// besides (see external).
+func (c *collector) byID(id uint64) *desc {
+	if id == 0 || id > uint64(len(c.descs)) {
+		return nil
+	}
+	return c.descs[id-1] // share numbers them as it finds them, from 1
 }
 
 // compare orders two descriptors by their descriptions; 0: the same one.
