@@ -18,9 +18,9 @@ type Attr struct {
 	Place func(*Here, int) error
 	// Seed is what the first puppet takes on for all.
 	Seed func(*Here) []stub.Call
-	// Fork is what a task does before it makes another that begins with this
-	// thread.
-	Fork func(*record.Thread) []stub.Call
+	// Fork is what a task does before it makes another that begins with thread t.
+	// It has just made before, in the same way; nil: nothing is known.
+	Fork func(before, t *record.Thread) []stub.Call
 	// Fixed says what restore itself has, cannot get rid of, and would pass on to
 	// a tree that has not got it. "": nothing.
 	Fixed func(*Here) string

@@ -128,14 +128,14 @@ func (h *Here) Seed() (lists [][]stub.Call) {
 }
 
 // Fork are the calls of a task that is about to make one that begins with thread
-// t; nil: not one of the image.
-func Fork(t *record.Thread) (calls []stub.Call) {
+// t, having just made before; nil: not one of the image.
+func Fork(before, t *record.Thread) (calls []stub.Call) {
 	if t == nil || t.Attrs == nil {
 		return nil
 	}
 	for _, a := range table {
 		if a.Fork != nil {
-			calls = append(calls, a.Fork(t)...)
+			calls = append(calls, a.Fork(before, t)...)
 		}
 	}
 	return calls

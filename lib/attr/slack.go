@@ -36,8 +36,8 @@ var timerSlack = Attr{
 		return []stub.Call{{What: "sched_setscheduler", Nr: unix.SYS_SCHED_SETSCHEDULER,
 			Args: []stub.Arg{stub.I(0), stub.I(normal), stub.D(make([]byte, 4))}, Excused: unix.EPERM}}
 	},
-	Fork: func(t *record.Thread) []stub.Call {
-		if t.Attrs.DefaultSlackNs == 0 {
+	Fork: func(before, t *record.Thread) []stub.Call {
+		if ns := t.Attrs.DefaultSlackNs; ns == 0 || before.GetAttrs().GetDefaultSlackNs() == ns {
 			return nil
 		}
 		return []stub.Call{setSlack(t.Attrs.DefaultSlackNs)}

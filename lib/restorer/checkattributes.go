@@ -7,6 +7,7 @@ import (
 
 	"floe/lib/attr"
 	"floe/lib/record"
+	"floe/lib/stub"
 )
 
 // checkAttributes looks what the tree would inherit from this process, and what
@@ -25,14 +26,32 @@ func (r *Restorer) checkAttributes(report reasons) error {
 		if t.State == record.Task_ZOMBIE {
 			continue
 		}
-		list := r.here.CannotProcess(t)
-		for _, tid := range t.Tids {
-			list = append(list, r.here.CannotThread(r.im.Thread(tid))...)
+		if err := report.ofTask(t, r.here.CannotProcess(t)); err != nil {
+			return err
 		}
-		for _, err := range list {
-			if err := report(taskErr(t, err)); err != nil {
-				return err
+	}
+	return nil
+}
+
+// checkThread looks what this machine can't give a thread; before is the one of
+// its process that is made before it, nil: none but the first. What has to be done
+// first to make it is noted: something for few.
+func (r *Restorer) checkThread(t *record.Task, before, th *record.Thread, report reasons) error {
+	if th.GetTid() != t.Pid {
+		if calls := attr.Fork(before, th); len(calls) > 0 {
+			if r.before == nil {
+				r.before = map[int32][]stub.Call{}
 			}
+			r.before[th.Tid] = calls
+		}
+	}
+	return report.ofTask(t, r.here.CannotThread(th))
+}
+
+func (report reasons) ofTask(t *record.Task, list []error) error {
+	for _, err := range list {
+		if err := report(taskErr(t, err)); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -22,10 +22,10 @@ import (
 
 var errNoGuards = errors.New("it has guard regions (MADV_GUARD_INSTALL), which this kernel has not: Linux 6.13 or newer")
 
-// checkCPU looks whether what the threads have in registers fits this
+// checkThreads looks whether what the threads have in registers fits this
 // processor's, and warns of instructions that it lacks: only the programs know
 // whether they use them.
-func (r *Restorer) checkCPU(report reasons) error {
+func (r *Restorer) checkThreads(report reasons) error {
 	from := r.im.Header.Cpu
 	var err error
 	if r.cpu, err = cpu.Here(); err != nil {
@@ -38,8 +38,15 @@ func (r *Restorer) checkCPU(report reasons) error {
 		if t.State == record.Task_ZOMBIE {
 			continue
 		}
+		var before *record.Thread
 		for _, tid := range t.Tids {
 			th := r.im.Thread(tid)
+			if err := r.checkThread(t, before, th, report); err != nil {
+				return err
+			}
+			if tid != t.Pid {
+				before = th
+			}
 			if _, err := cpu.XState(th.GetXstate(), from, r.cpu); err != nil {
 				if err := report(fmt.Errorf("thread %d (%s): %w", tid, th.GetComm(), err)); err != nil {
 					return err

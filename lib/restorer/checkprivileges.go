@@ -2,6 +2,7 @@ package restorer
 
 import (
 	"fmt"
+	"iter"
 	"maps"
 	"os"
 
@@ -28,16 +29,7 @@ func (r *Restorer) checkCapabilities(report reasons) error {
 	}
 	needs := map[int]string{unix.CAP_SETGID: "groups of the tree's tasks", unix.CAP_SETPCAP: "capabilities of the tree's tasks"}
 	for _, t := range r.im.Tasks {
-		threads := []*record.Thread{{Tid: t.Pid, Creds: t.GetAttrs().GetZombie()}}
-		if t.State == record.Task_ZOMBIE && threads[0].Creds == nil {
-			continue
-		} else if t.State != record.Task_ZOMBIE {
-			threads = threads[:0]
-			for _, tid := range t.Tids {
-				threads = append(threads, r.im.Thread(tid))
-			}
-		}
-		for _, th := range threads {
+		for th := range r.withCreds(t) {
 			r.needs(th, needs)
 			if err := r.checkCreds(th); err != nil {
 				if err := report(taskErr(t, err)); err != nil {
@@ -55,6 +47,24 @@ func (r *Restorer) checkCapabilities(report reasons) error {
 		}
 	}
 	return nil
+}
+
+// withCreds are a task's threads, one at a time: there may be very many. A zombie
+// stands for its own.
+func (r *Restorer) withCreds(t *record.Task) iter.Seq[*record.Thread] {
+	return func(yield func(*record.Thread) bool) {
+		if t.State == record.Task_ZOMBIE {
+			if c := t.GetAttrs().GetZombie(); c != nil {
+				yield(&record.Thread{Tid: t.Pid, Creds: c})
+			}
+			return
+		}
+		for _, tid := range t.Tids {
+			if !yield(r.im.Thread(tid)) {
+				return
+			}
+		}
+	}
 }
 
 // checkCreds looks whether a thread's capabilities are to be had.

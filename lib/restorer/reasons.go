@@ -58,7 +58,7 @@ func (r *Restorer) check(ctx context.Context, report reasons) error {
 		return err
 	}
 	for _, check := range []func(reasons) error{
-		r.checkAttributes, r.checkCPU, r.checkKernel, r.checkCapabilities, r.checkLimits, r.checkSpaces, r.checkPipes, r.checkClocks, r.checkVDSOs,
+		r.checkAttributes, r.checkThreads, r.checkKernel, r.checkCapabilities, r.checkLimits, r.checkSpaces, r.checkPipes, r.checkClocks, r.checkVDSOs,
 		func(report reasons) error { return r.checkIDs(ctx, report) }, r.checkFiles,
 	} {
 		if err := check(report); err != nil {

@@ -45,6 +45,7 @@ type Restorer struct {
 	examine   bool // nothing will be made
 	own       self
 	here      *attr.Here
+	before    map[int32][]stub.Call // what the maker of a thread does first, by tid
 	shares    *plan.Sharing
 	steps     []plan.Step
 	mapped    *mapped

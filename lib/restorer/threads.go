@@ -8,7 +8,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"floe/lib/attr"
 	"floe/lib/cpu"
 	"floe/lib/inject"
 	"floe/lib/plan"
@@ -29,7 +28,7 @@ func (r *Restorer) cloneThreads(p *tracer.Ptrace) error {
 		}
 		var args []inject.CloneArgs
 		for _, tid := range t.Tids[1:] {
-			args = append(args, inject.CloneArgs{TID: tracer.TID(tid), Flags: threadFlags, Before: attr.Fork(r.im.Thread(tid))})
+			args = append(args, inject.CloneArgs{TID: tracer.TID(tid), Flags: threadFlags, Before: r.before[tid]})
 		}
 		err := r.focus.on(t.Pid)
 		if err == nil {

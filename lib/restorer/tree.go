@@ -130,7 +130,7 @@ func (r *Restorer) fork(p *tracer.Ptrace, s plan.Step) error {
 	if s.Child == r.im.Tasks[0].Pid && r.orphan() {
 		c.Flags, c.ExitSignal = c.Flags&^unix.CLONE_PARENT, uint64(unix.SIGCHLD)
 	}
-	c.Before = attr.Fork(r.im.Thread(s.Child))
+	c.Before = attr.Fork(nil, r.im.Thread(s.Child))
 	if err := r.arena.Clone(p, from, c); err != nil {
 		return err
 	}

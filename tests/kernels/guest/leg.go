@@ -132,7 +132,7 @@ func limit(pid int) error {
 func (v *victim) restore(image string, out *os.File) error {
 	const pidfile = "/tmp/pid"
 	// What leads out of the tree is restore's own afterwards.
-	cmd := exec.Command("restore", "-d", "--pidfile", pidfile, image)
+	cmd := exec.Command("restore", "-d", "--cgroups", "here", "--pidfile", pidfile, image)
 	cmd.Stdout, cmd.Stderr = out, out
 	if err := cmd.Run(); err != nil {
 		v.rest()
