@@ -8,8 +8,8 @@ import (
 	"floe/tests/kernels/job"
 )
 
-// TestMemory moves a process with named memory, and memory of each advice. The
-// machine's own kernel may have no names, Debian's have.
+// TestMemory moves a process with memory of each advice, with a policy, and with
+// names, where the kernel has any.
 func TestMemory(t *testing.T) {
 	t.Parallel()
 	begun := time.Now()

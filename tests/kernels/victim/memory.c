@@ -20,6 +20,8 @@
 #define ANON (MAP_PRIVATE | MAP_ANONYMOUS)
 
 static char first[1 << 18], now[1 << 18];
+static unsigned long own[512]; // where its mappings are
+static int nown;
 
 static char *map(int flags)
 {
@@ -29,13 +31,14 @@ static char *map(int flags)
 	if (mmap(a + PAGE, PAGE, RW, flags | MAP_FIXED, -1, 0) == MAP_FAILED)
 		exit(1);
 	a[PAGE] = 'x';
+	own[nown++] = (unsigned long)a + PAGE;
 	return a + PAGE;
 }
 
 static int name(char *a, const char *s) { return prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, a, PAGE, s) == 0; }
 
-// picture writes the heads and flags of all mappings but the kernel's own, whose
-// number is new on another kernel; shared memory's inode is another after a move.
+// picture writes the heads and flags of its mappings; shared memory's inode is
+// another after a move.
 static void picture(char *to)
 {
 	static char line[8192];
@@ -46,7 +49,9 @@ static void picture(char *to)
 		unsigned long a, b;
 		char prot[8], path[8192] = "";
 		if (sscanf(line, "%lx-%lx %7s %*s %*s %*s %8191[^\n]", &a, &b, prot, path) >= 3) {
-			skip = !strncmp(path, "[v", 2) || !strncmp(path, "[anon:floe", 10) || !strncmp(path, "[heap]", 6) || !strncmp(path, "[stack]", 7);
+			skip = 1;
+			for (int i = 0; i < nown && skip; i++)
+				skip = a != own[i];
 			if (!skip)
 				to += sprintf(to, "%lx-%lx %s %s ", a, b, prot, path);
 		} else if (!skip && !strncmp(line, "VmFlags:", 8)) {
