@@ -33,7 +33,7 @@ type common struct {
 // than that has the collector run, all of what is kept over, for each few tasks:
 // the time goes with the square of their number.
 const (
-	memoryLimit = 40 << 20 // bytes
+	memoryLimit = 44 << 20 // bytes
 	gcPercent   = 400
 	room        = 16 << 20 // bytes: the runtime's own, and what is not in use of a page
 )
@@ -49,13 +49,21 @@ func keepSmall() {
 		if limit == 0 {
 			debug.SetGCPercent(gcPercent)
 		}
-		if want := max(memoryLimit, inUse()*7/4+room); want > limit {
+		if want := limitFor(inUse()); want > limit {
 			limit = want
 			debug.SetMemoryLimit(limit)
 		}
 		runtime.SetFinalizer(new([64]byte), collected)
 	}
 	runtime.SetFinalizer(new([64]byte), collected)
+}
+
+// limitFor is the limit for what is in use, bytes.
+func limitFor(inUse int64) int64 {
+	if inUse*5/4+room/2 <= memoryLimit {
+		return memoryLimit // some more work for the collector, but it can be had
+	}
+	return inUse*7/4 + room
 }
 
 // inUse is what the last collection has left, bytes.
