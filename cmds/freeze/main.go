@@ -76,7 +76,7 @@ type flags struct {
 	Then     string        `enum:"thaw,kill,stop" default:"thaw" help:"What to do with the tree once its image is complete: thaw, kill or stop it."`
 	Timeout  time.Duration `default:"10s" help:"How long freezing may take, and for how long nothing may move while a tree is frozen."`
 	Features bool          `help:"List what this kernel has of all that floe can use, and exit."`
-	PID      int           `arg:"" optional:"" name:"pid" help:"The root of the tree."`
+	PID      int           `arg:"" optional:"" default:"-1" name:"pid" help:"The root of the tree."`
 	Command  []string      `arg:"" optional:"" passthrough:"" help:"A command that runs the stages."`
 }
 
@@ -86,7 +86,7 @@ func main() {
 		if f.Features {
 			return features(os.Stdout)
 		}
-		if f.PID == 0 {
+		if f.PID == -1 {
 			return cli.Usage(errors.New("expected \"<pid>\"; see freeze --help"))
 		}
 		if len(f.Command) > 0 && f.Command[0] == "--" {
