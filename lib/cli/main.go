@@ -28,14 +28,19 @@ type common struct {
 	Man     bool             `help:"Print the manual page (roff) and exit."`
 }
 
-// What keeps a program small: a long run stays far below 64 MiB, and one that
-// has more to keep takes three quarters more than that. A limit with less room
-// than that has the collector run, all of what is kept over, for each few tasks:
-// the time goes with the square of their number.
+// What keeps a program small: a long run stays far below 64 MiB, and one that has
+// more to keep takes a quarter more than that. From 40 MiB on it has three
+// quarters: with less room the collector runs, all of what is kept over, for each
+// few tasks, and the time goes with the square of their number.
 const (
 	memoryLimit = 44 << 20 // bytes
+	room        = 8 << 20  // bytes: the runtime's own, and what is not in use of a page
+	plenty      = 40 << 20 // bytes in use from which on there is more room
 	gcPercent   = 400
-	room        = 16 << 20 // bytes: the runtime's own, and what is not in use of a page
+	// Of much, twice as much: a limit alone is too late, since the runtime lets a
+	// program outgrow it rather than give the collector half of its time.
+	gcMuch = 100
+	much   = 8 << 20 // bytes in use
 )
 
 // keepSmall sets the limits once the first collection of garbage shows that
@@ -43,13 +48,19 @@ const (
 // raises the limit where what is in use comes near to it: the collector would do
 // nothing but run.
 func keepSmall() {
-	limit := int64(0)
+	limit, percent := int64(0), 0
 	var collected func(*[64]byte)
 	collected = func(*[64]byte) {
-		if limit == 0 {
-			debug.SetGCPercent(gcPercent)
+		use := inUse()
+		switch {
+		case use > much && percent != gcMuch:
+			percent = gcMuch
+			debug.SetGCPercent(percent)
+		case percent == 0:
+			percent = gcPercent
+			debug.SetGCPercent(percent)
 		}
-		if want := limitFor(inUse()); want > limit {
+		if want := limitFor(use); want > limit {
 			limit = want
 			debug.SetMemoryLimit(limit)
 		}
@@ -59,11 +70,8 @@ func keepSmall() {
 }
 
 // limitFor is the limit for what is in use, bytes.
-func limitFor(inUse int64) int64 {
-	if inUse*5/4+room/2 <= memoryLimit {
-		return memoryLimit // some more work for the collector, but it can be had
-	}
-	return inUse*7/4 + room
+func limitFor(use int64) int64 {
+	return max(memoryLimit, use*5/4+room) + max(0, use-plenty)/2
 }
 
 // inUse is what the last collection has left, bytes.
