@@ -403,9 +403,10 @@ func TestHalt(t *testing.T) {
 					if _, err := g.arena.Run(p, pid, []stub.Call{{What: "setsid", Nr: unix.SYS_SETSID}}); err != nil {
 						return err
 					}
-					if err := g.arena.Arm(p, pid, 0, g.final[pid]); err != nil {
-						return err
-					}
+				}
+				g.final[pid].Stops = true
+				if err := g.arena.Arm(p, pid, 0, g.final[pid]); err != nil {
+					return err
 				}
 				for _, tid := range g.tids {
 					if err := Disarm(p, tid); err != nil {

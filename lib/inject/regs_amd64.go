@@ -1,6 +1,10 @@
 package inject
 
-import "floe/lib/tracer"
+import (
+	"golang.org/x/sys/unix"
+
+	"floe/lib/tracer"
+)
 
 // Segment selectors of a 64-bit user task, <asm/segment.h>.
 const (
@@ -40,14 +44,18 @@ func callRegs(at, nr uint64, args []uint64) tracer.Regs {
 // callResult is what a system call returned: a value, or an errno negated.
 func callResult(r *tracer.Regs) int64 { return int64(r.Rax) }
 
-// gateRegs begin the gate stub at code, with a signal frame and the commit
-// word. What a signal frame does not hold is as it will be in the end.
-func gateRegs(code, frame, commit uint64, final *tracer.Regs) tracer.Regs {
+// gateRegs begin the gate stub at code, with a signal frame, the commit word and
+// the signal that the process is sent. What a signal frame does not hold is as it
+// will be in the end.
+func gateRegs(code, frame, commit uint64, sig unix.Signal, final *tracer.Regs) tracer.Regs {
 	r := baseRegs()
-	r.Rip, r.Rsp, r.R12 = code, frame, commit
+	r.Rip, r.Rsp, r.R12, r.R13 = code, frame, commit, uint64(sig)
 	keepSegments(&r, final)
 	return r
 }
+
+// pastGate takes the signal out of registers of a thread at the gate.
+func pastGate(r *tracer.Regs) { r.R13 = 0 }
 
 // nestedFlag is NT of the flags register, which no signal frame sets.
 const nestedFlag = 0x4000

@@ -1,6 +1,7 @@
 package inject
 
 import (
+	"errors"
 	"fmt"
 	"sync/atomic"
 
@@ -45,6 +46,9 @@ type Final struct {
 	XState  []byte // the whole xsave area
 	Mask    uint64
 	Alt     stub.AltStack
+	// Stops says that the thread stops its process, should nobody else be there
+	// to do it: see Halt.
+	Stops bool
 
 	// What of the xsave area a signal frame has, of one size in all threads, and
 	// the mask of its components.
@@ -71,7 +75,11 @@ func (a *Arena) Arm(p *tracer.Ptrace, tid tracer.TID, slot int, f *Final) error 
 	if err := p.SetXState(tid, f.XState); err != nil {
 		return err
 	}
-	regs := gateRegs(a.Base+a.code.Gate, base, a.commit(), &f.Regs)
+	var sig unix.Signal
+	if f.Stops {
+		sig = unix.SIGSTOP
+	}
+	regs := gateRegs(a.Base+a.code.Gate, base, a.commit(), sig, &f.Regs)
 	return p.SetRegs(tid, &regs)
 }
 
@@ -98,31 +106,26 @@ func Settle(p *tracer.Ptrace, tid tracer.TID, f *Final) error {
 	return p.SetRegs(tid, &f.Regs)
 }
 
-// Halt stops the process of a thread that stands at the gate by a stop signal, as
-// job control does: it stays stopped when it is detached, be it before it is
-// settled. Pending signals stay what they are: the signal goes past them. It must
-// have its default action.
+// Halt stops the process of a thread that stands at the gate, and for which Arm
+// was told so, by a stop signal, as job control does: it stays stopped when it is
+// detached, be it before it is settled. Pending signals stay what they are. sig
+// must have its default action.
+//
+// SIGSTOP the thread sends itself, since nothing can come between then: whenever
+// its tracer ends or fails, it is stopped once.
 func Halt(p *tracer.Ptrace, tid tracer.TID, sig unix.Signal) error {
-	regs, err := p.GetRegs(tid)
-	if err != nil {
-		return err
+	if sig != unix.SIGSTOP {
+		if done, err := haltBy(p, tid, sig); done || err != nil {
+			return err
+		}
 	}
-	// A terminal's stop signals do nothing to an orphaned process group: then the
-	// gate runs up to its system call, which is not made, and it takes a SIGSTOP.
-	// Only a stop for a signal lets another go past the queue; from any other the
-	// thread is brought to one first, by a signal that does go through the queue,
-	// and has left it then. No single steps: a tracer that dies leaves a task
-	// stepping, and it would die of that.
-	try, past := sig, false
-	for range 12 {
-		if err := p.SetSigMask(tid, blockAllBut(try)); err != nil {
-			return err
-		}
-		if err := p.SetRegs(tid, &regs); err != nil {
-			return err
-		}
-		if err := p.Syscall(tid, try); err != nil {
-			return err
+	var failed error
+	next := unix.Signal(0)
+	for range 8 {
+		if failed = p.Cont(tid, next); errors.Is(failed, tracer.ErrTaskGone) {
+			return failed
+		} else if failed != nil {
+			continue // to be let go from a stop for a signal takes the signal away
 		}
 		s, err := p.Wait(tid)
 		switch {
@@ -131,11 +134,55 @@ func Halt(p *tracer.Ptrace, tid tracer.TID, sig unix.Signal) error {
 		case s.Gone():
 			return &tracer.GoneError{TID: tid, Stop: s}
 		case s.Kind == tracer.GroupStop:
-			return p.SetRegs(tid, &regs)
+			return nil
+		}
+		if next = 0; s.Kind == tracer.SignalStop {
+			next = s.Signal
+		}
+	}
+	return fmt.Errorf("task %d: it does not stop: %w", tid, failed)
+}
+
+// haltBy has a terminal's stop signal go past the queue. It does nothing to an
+// orphaned process group: then the thread stands before the gate again, and
+// nothing is done.
+func haltBy(p *tracer.Ptrace, tid tracer.TID, sig unix.Signal) (done bool, _ error) {
+	regs, err := p.GetRegs(tid)
+	if err != nil {
+		return false, err
+	}
+	// Only a stop for a signal lets another go past the queue; from any other the
+	// thread is brought to one first, by a signal that does go through the queue,
+	// and has left it then. The gate runs up to its system call, which is not
+	// made. No single steps: a tracer that dies leaves a task stepping, and it
+	// would die of that.
+	past := false
+	for range 12 {
+		if err := p.SetSigMask(tid, blockAllBut(sig)); err != nil {
+			return false, err
+		}
+		if err := p.SetRegs(tid, &regs); err != nil {
+			return false, err
+		}
+		if err := p.Syscall(tid, sig); err != nil {
+			return false, err
+		}
+		s, err := p.Wait(tid)
+		switch {
+		case err != nil:
+			return false, err
+		case s.Gone():
+			return false, &tracer.GoneError{TID: tid, Stop: s}
+		case s.Kind == tracer.GroupStop:
+			pastGate(&regs)
+			return true, p.SetRegs(tid, &regs)
 		case past && s.Kind != tracer.SignalStop:
-			try = unix.SIGSTOP
+			if err := p.SetSigMask(tid, blockAllBut(0)); err != nil {
+				return false, err
+			}
+			return false, p.SetRegs(tid, &regs)
 		}
 		past = s.Kind == tracer.SignalStop
 	}
-	return fmt.Errorf("task %d: it does not stop by %s", tid, unix.SignalName(sig))
+	return false, fmt.Errorf("task %d: it is never about to get a signal", tid)
 }

@@ -48,6 +48,7 @@ func (r *Restorer) arm(p *tracer.Ptrace) (map[tracer.TID]*inject.Exit, error) {
 		if err != nil {
 			return err
 		}
+		f.Stops = stops(t, tid)
 		return r.arena.Arm(p, tid, slot, f)
 	}); err != nil {
 		return nil, err
@@ -99,8 +100,12 @@ func (r *Restorer) threadsOf(f func(*record.Task, tracer.TID) error) error {
 func (r *Restorer) letGo(p *tracer.Ptrace, exits map[tracer.TID]*inject.Exit) {
 	unsettled := map[uint64]bool{} // by mm_id
 	r.each(func(t *record.Task, tid tracer.TID) {
-		if t.State == record.Task_STOPPED && int32(tid) == t.Pid {
-			r.mishap(t, inject.Halt(p, tid, stopSignal(t)))
+		if stops(t, tid) {
+			if err := inject.Halt(p, tid, stopSignal(t)); err != nil {
+				r.mishap(t, err)
+				unsettled[t.MmId] = true // it stops itself when it is let go
+				return
+			}
 		}
 		if exits[tid] != nil {
 			return
@@ -149,6 +154,11 @@ func (r *Restorer) mishap(t *record.Task, err error) {
 	case r.opt.Warnf != nil:
 		r.opt.Warnf("the tree runs, but: %v", taskErr(t, err))
 	}
+}
+
+// stops tells whether a thread is the one that has its process stopped.
+func stops(t *record.Task, tid tracer.TID) bool {
+	return t.State == record.Task_STOPPED && int32(tid) == t.Pid
 }
 
 // stopSignal is what stops a process that was stopped.

@@ -60,6 +60,7 @@ TEXT ·tableStubEnd(SB), NOSPLIT|NOFRAME, $0-0
 // the restored task if the whole tree was committed, and kills itself if not.
 //
 //	R12  in  the commit word (shared by all puppets): 0 not committed
+//	R13  in  a signal that its process is sent before it goes on; 0: none
 //	SP   in  a signal frame, as rt_sigreturn(2) wants it
 //
 // Never returns.
@@ -67,6 +68,15 @@ TEXT ·gateStub(SB), NOSPLIT|NOFRAME, $0-0
 	MOVL (R12), AX
 	TESTL AX, AX
 	JEQ  die
+	TESTQ R13, R13
+	JEQ  go
+	MOVQ $39, AX                   // getpid
+	SYSCALL
+	MOVQ AX, DI
+	MOVQ R13, SI
+	MOVQ $62, AX                   // kill; then on from here
+	SYSCALL
+go:
 	MOVQ $15, AX                   // rt_sigreturn
 	SYSCALL
 die:
