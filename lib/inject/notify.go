@@ -31,7 +31,9 @@ func notices(pid tracer.TID) ([]unix.Signal, error) {
 			list = append(list, s)
 		}
 	}
-	for s := unix.Signal(1); s <= 64; s++ {
+	// A real-time signal is not sent where the process's queue is full.
+	const realTime = 32
+	for s := unix.Signal(1); s < realTime; s++ {
 		if st.SigIgn>>(s-1)&1 != 0 && !slices.Contains(loud, s) && !slices.Contains(list, s) {
 			list = append(list, s)
 		}
