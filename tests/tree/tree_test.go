@@ -66,7 +66,16 @@ var wild = flag.Int("wild", 20, "how many random families TestWild makes")
 // TestWild makes random families.
 func TestWild(t *testing.T) {
 	for i := range *wild {
-		t.Run(fmt.Sprint(i), func(t *testing.T) { again(t, begin(t, "wild"), 0, "") })
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			r := begin(t, "wild")
+			// A few share what no order of forks gives them: see the README's limits.
+			p := harness.Start(t, nil, nil, "bash", "-c", fmt.Sprintf("set -o pipefail; freeze %d | %s >/dev/null", r.PID, harness.Stages))
+			if e := p.Wait(t); e.Code() != 0 && strings.Contains(p.Stderr.String(), "no order of forks gives that") {
+				t.Log(p.Stderr.String())
+				return
+			}
+			again(t, r, 0, "")
+		})
 	}
 }
 
