@@ -112,22 +112,25 @@ func (c *code) read(to int16, n uint32, from byte, off uint32) {
 	c.call(helperProbeReadKernel)
 }
 
-// program copies what layout names of the task that the iterator has come to.
-func program(l *layout) []byte {
-	const out, tmp = -sizeOut, -sizeOut - 32
-	var c code
+// begin has the file in r6 and the task in r7, and ends where there is no task. The
+// stack is zeros from an offset up.
+func (c *code) begin(from int16) {
 	c.load(r6, r1, 0) // struct bpf_iter__task: meta, task
 	c.load(r7, r1, 8)
 	c.skipUnless0(r7, 2)
 	c.set(r0, 0)
 	c.exit()
 	c.load(r6, r6, 0) // meta->seq
-	for at := int16(out); at < 0; at += 8 {
+	for at := from; at < 0; at += 8 {
 		c.zero(fp, at)
 	}
-	for at := int16(tmp); at < out; at += 8 {
-		c.zero(fp, at)
-	}
+}
+
+// program copies what layout names of the task that the iterator has come to.
+func program(l *layout) []byte {
+	const out, tmp = -sizeOut, -sizeOut - 32
+	var c code
+	c.begin(tmp)
 	c.read(out+outBlock, l.blockSize, r7, l.block)
 	c.read(tmp, 8, r7, l.undo)
 	c.load(r8, fp, tmp)

@@ -98,15 +98,7 @@ const (
 func timersProgram(l *layout, t *timerLayout) []byte {
 	const out, tmp, head = -sizeTimer, -sizeTimer - 16, -sizeTimer - 24
 	var c code
-	c.load(r6, r1, 0) // struct bpf_iter__task: meta, task
-	c.load(r7, r1, 8)
-	c.skipUnless0(r7, 2)
-	c.set(r0, 0)
-	c.exit()
-	c.load(r6, r6, 0) // meta->seq
-	for at := int16(head); at < 0; at += 8 {
-		c.zero(fp, at)
-	}
+	c.begin(head)
 	c.read(tmp, 4, r7, t.pid)
 	c.read(tmp+8, 4, r7, t.tgid)
 	c.load(r8, fp, tmp)
