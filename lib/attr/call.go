@@ -53,3 +53,11 @@ func inFile(path, text string) []stub.Call {
 		{What: "close of " + path, Nr: unix.SYS_CLOSE, Args: []stub.Arg{stub.R(0)}},
 	}
 }
+
+// onOff is a switch as a call takes it.
+func onOff(on bool) uint64 {
+	if on {
+		return 1
+	}
+	return 0
+}

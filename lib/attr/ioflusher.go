@@ -36,11 +36,7 @@ var ioFlusher = Attr{
 			if t.Attrs.IoFlusher == h.Thread.Attrs.IoFlusher {
 				return nil
 			}
-			on := uint64(0)
-			if t.Attrs.IoFlusher {
-				on = 1
-			}
-			return []stub.Call{prctl("PR_SET_IO_FLUSHER", prSetIOFlusher, on)}
+			return []stub.Call{prctl("PR_SET_IO_FLUSHER", prSetIOFlusher, onOff(t.Attrs.IoFlusher))}
 		},
 	},
 }

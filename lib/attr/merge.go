@@ -33,11 +33,7 @@ var memoryMerge = Attr{
 			if t.Attrs.MemoryMerge == h.Process.Attrs.MemoryMerge {
 				return nil
 			}
-			on := uint64(0)
-			if t.Attrs.MemoryMerge {
-				on = 1
-			}
-			return []stub.Call{prctl("PR_SET_MEMORY_MERGE", prSetMemoryMerge, on)}
+			return []stub.Call{prctl("PR_SET_MEMORY_MERGE", prSetMemoryMerge, onOff(t.Attrs.MemoryMerge))}
 		},
 		Last: func(h *Here, t *record.Task) (calls []stub.Call) {
 			if !t.Attrs.MemoryMerge {
